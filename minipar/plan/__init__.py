@@ -1,0 +1,1 @@
+"""What should happen?  Schedules, meshes and cuts as pure data; standard library only."""

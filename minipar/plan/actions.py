@@ -1,0 +1,133 @@
+"""What can a rank do in a pipeline step, and what does each action need and make?
+
+    action  reads                                                         makes
+    ------  ------------------------------------------------------------  ---------------------------------
+    sFm     activation(s-1, m), unless s is the first stage               activation(s, m)
+    sBm     activation(s, m); gradient(s+1, m), unless s is the last      gradient(s, m), weight gradient(s, m)
+    sIm     as B                                                          gradient(s, m)
+    sWm     activation(s, m), gradient(s, m)                              weight gradient(s, m)
+
+That table is the whole logic of the domain. Validity, deadlock, messages, simulated time and memory are all derived
+from :func:`reads` and :func:`makes`; no other place in minipar knows what a forward or a backward depends on.
+
+The letters are torch's: ``F`` forward, ``B`` whole backward, ``I`` gradient of the input, ``W`` gradient of the weights.
+(Papers on zero bubble write B for what is called I here.)
+"""
+
+import enum
+import re
+from typing import NamedTuple
+
+
+class Op(enum.Enum):
+    """The kind of an action. A member is also its constructor: ``F(2, 0)`` is stage 2, forward, microbatch 0."""
+
+    F = "F"
+    B = "B"
+    I = "I"  # noqa: E741  torch's alphabet
+    W = "W"
+
+    def __call__(self, stage: int, microbatch: int) -> "Action":
+        return Action(stage, self, microbatch)
+
+    def __repr__(self) -> str:
+        return self.name
+
+    __hash__ = object.__hash__  # a member is itself; Enum's own hash costs a Python call per look-up
+
+
+F, B, I, W = Op  # noqa: E741
+
+_WORD = re.compile(r"(\d+)([FBIW])(\d+)")
+
+
+class Action(NamedTuple):
+    """One piece of work: this stage does this to that microbatch. Prints and parses as ``2F0``."""
+
+    stage: int
+    op: Op
+    microbatch: int
+
+    def __str__(self) -> str:
+        return f"{self.stage}{self.op.name}{self.microbatch}"
+
+    __repr__ = __str__
+
+    @classmethod
+    def parse(cls, word: str) -> "Action":
+        """The action written as ``word``; ValueError names the word when it is none (``2F0x``, ``F1``)."""
+        found = _WORD.fullmatch(word, 0) if word.isascii() else None
+        if not found:
+            raise ValueError(
+                f"'{word}' is no action: write stage, letter, microbatch, as in 2F0 (letters F, B, I or W)"
+            )
+        stage, letter, microbatch = found.groups()
+        return cls(int(stage), Op[letter], int(microbatch))
+
+
+class Kind(enum.Enum):
+    """What a value is."""
+
+    ACTIVATION = "activation"
+    GRADIENT = "gradient"
+    WEIGHT_GRADIENT = "weight gradient"
+
+    __hash__ = object.__hash__
+
+
+class Value(NamedTuple):
+    """Something an action makes and another needs: the activation of stage 2 for microbatch 0, for example."""
+
+    kind: Kind
+    stage: int
+    microbatch: int
+
+    def __str__(self) -> str:
+        return f"the {self.kind.value} of stage {self.stage}, microbatch {self.microbatch}"
+
+
+class Send(NamedTuple):
+    """Hand a value to another rank. Never written by hand: ``messages.lower`` makes it."""
+
+    value: Value
+    peer: int
+
+
+class Recv(NamedTuple):
+    """Take a value from another rank. Never written by hand: ``messages.lower`` makes it."""
+
+    value: Value
+    peer: int
+
+
+Step = Action | Send | Recv
+
+
+def reads(action: Action, last_stage: int) -> tuple[Value, ...]:
+    """The values that must exist before ``action`` can start, in a pipeline whose last stage is ``last_stage``."""
+    stage, op, microbatch = action
+    if op is F:
+        return (Value(Kind.ACTIVATION, stage - 1, microbatch),) if stage else ()
+    own = Value(Kind.ACTIVATION, stage, microbatch)
+    if op is W:
+        return (own, Value(Kind.GRADIENT, stage, microbatch))
+    if stage == last_stage:
+        return (own,)
+    return (own, Value(Kind.GRADIENT, stage + 1, microbatch))
+
+
+def makes(action: Action) -> tuple[Value, ...]:
+    """The values that exist once ``action`` has ended."""
+    stage, op, microbatch = action
+    if op is F:
+        return (Value(Kind.ACTIVATION, stage, microbatch),)
+    if op is I:
+        return (Value(Kind.GRADIENT, stage, microbatch),)
+    if op is W:
+        return (Value(Kind.WEIGHT_GRADIENT, stage, microbatch),)
+    return (Value(Kind.GRADIENT, stage, microbatch), Value(Kind.WEIGHT_GRADIENT, stage, microbatch))
+
+
+def keeps(action: Action) -> int:
+    """How ``action`` changes the activations held on its rank: F keeps one, B and W let it go, I frees nothing."""
+    return {F: 1, B: -1, I: 0, W: -1}[action.op]

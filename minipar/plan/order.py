@@ -1,0 +1,178 @@
+"""In which order can all the programs go, and where do they get stuck?
+
+``walk`` moves every rank along its program as far as it can; a step runs once all it reads exists. What it yields is
+one order of all steps that respects every program and every need: the simulator prices it, ``lower`` writes messages
+along it, and ``problems`` asks only whether it reaches the end.
+
+Sends are buffered unless ``unbuffered=True``: then a send and its receive happen together or not at all, as with
+blocking sends, and programs that lean on a buffer get stuck.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from minipar.plan.actions import Action, Recv, Send, Step, Value, makes, reads
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """A rank that cannot go on: it stands at ``step``, the ``position``-th of its program, and lacks ``missing``."""
+
+    rank: int
+    position: int
+    step: Step
+    missing: Value | Step
+
+
+class Deadlock(Exception):
+    """The programs cannot all end. ``stuck`` says where each waiting rank stands, ``done`` how far each came."""
+
+    def __init__(self, programs, stuck: Sequence[Stuck], done: Sequence[int]):
+        self.programs, self.stuck, self.done = programs, tuple(stuck), tuple(done)
+        super().__init__(explain(self))
+
+
+@dataclass
+class _Walk:
+    """The state of one walk: where each rank stands, what exists, who waits for what.
+
+    In a plan a value is everywhere once it is made. Once lowered it is where it was made or received, and on its way
+    in between, so its key says where.
+    """
+
+    programs: Sequence[Sequence[Step]]
+    last_stage: int
+    unbuffered: bool
+    lowered: bool
+    position: list[int] = field(init=False)
+    exists: set = field(default_factory=set)
+    waiting: dict = field(default_factory=lambda: defaultdict(list))
+
+    def __post_init__(self):
+        self.position = [0] * len(self.programs)
+
+    def needs(self, rank: int, step: Step):
+        if not self.lowered:
+            return reads(step, self.last_stage)
+        if isinstance(step, Recv):
+            return ((step.value, step.peer, rank),)
+        values = (step.value,) if isinstance(step, Send) else reads(step, self.last_stage)
+        needs = [(value, rank) for value in values]
+        if self.unbuffered and isinstance(step, Send):
+            needs.append(("arrived", step.peer, Recv(step.value, rank)))
+        return needs
+
+    def gives(self, rank: int, step: Step):
+        if not self.lowered:
+            return makes(step)
+        if isinstance(step, Send):
+            return ((step.value, rank, step.peer),)
+        values = (step.value,) if isinstance(step, Recv) else makes(step)
+        return [(value, rank) for value in values]
+
+    def run(self) -> Iterator[tuple[int, Step, Sequence, Sequence]]:
+        exists, waiting, position, needs, gives = self.exists, self.waiting, self.position, self.needs, self.gives
+        ready = list(range(len(self.programs)))[::-1]
+        while ready:
+            rank = ready.pop()
+            program = self.programs[rank]
+            for at in range(position[rank], len(program)):
+                step = program[at]
+                if self.unbuffered:  # a send may start once its receiver has come to the receive
+                    exists.add(("arrived", rank, step))
+                    ready += waiting.pop(("arrived", rank, step), ())
+                needed = needs(rank, step)
+                for need in needed:
+                    if need not in exists:
+                        break
+                else:
+                    position[rank] = at + 1
+                    given_now = gives(rank, step)
+                    yield rank, step, needed, given_now
+                    for given in given_now:
+                        exists.add(given)
+                        if given in waiting:
+                            ready += waiting.pop(given)
+                    continue
+                waiting[need].append(rank)
+                break
+        if any(at < len(program) for at, program in zip(position, self.programs, strict=True)):
+            raise Deadlock(self.programs, self._stuck(), position)
+
+    def _stuck(self):
+        for rank, program in enumerate(self.programs):
+            at = self.position[rank]
+            if at < len(program):
+                lack = next(need for need in self.needs(rank, program[at]) if need not in self.exists)
+                what = lack if isinstance(lack, Value) else lack[2] if lack[0] == "arrived" else lack[0]
+                yield Stuck(rank, at, program[at], what)
+
+
+def walk(programs: Sequence[Sequence[Step]], *, unbuffered: bool = False) -> Iterator[tuple[int, Step]]:
+    """Yield ``(rank, step)`` for all steps of all programs in one order that works.
+
+    ``unbuffered=True`` makes a send last until its receive begins; it has a meaning only in lowered programs.
+    Raises :class:`Deadlock`, after the last step that could run, when the programs cannot all end.
+    """
+    return ((rank, step) for rank, step, _, _ in walk_values(programs, unbuffered=unbuffered))
+
+
+def walk_values(programs: Sequence[Sequence[Step]], *, unbuffered: bool = False):
+    """As :func:`walk`, with what each step reads and makes: ``(rank, step, needs, gives)``."""
+    last_stage, lowered = -1, unbuffered
+    for program in programs:
+        for step in program:
+            if type(step) is not Action:
+                lowered = True
+            elif step.stage > last_stage:
+                last_stage = step.stage
+    return _Walk(programs, last_stage, unbuffered, lowered).run()
+
+
+def explain(deadlock: Deadlock) -> str:
+    """One chain in words: who is stuck at what, who would make it, and where that one is stuck; named when it closes."""
+    stuck = {one.rank: one for one in deadlock.stuck}
+    rank, seen, parts = min(stuck), [], []
+    while rank in stuck and rank not in seen:
+        seen.append(rank)
+        here = stuck[rank]
+        maker, making, where = _maker(deadlock.programs, here)
+        if making is None:
+            parts.append(f"rank {rank} waits at {say(here.step)} for {say(here.missing)}, which no rank makes")
+            break
+        parts.append(f"rank {rank} waits at {say(here.step)} for {say(making)}")
+        if maker == rank or (maker in seen and maker in stuck):
+            parts.append(
+                f"{say(making)} stands behind {say(stuck[maker].step)}" if where > stuck[maker].position else ""
+            )
+        rank = maker
+    return "Stuck: " + "; ".join(part for part in parts if part) + "."
+
+
+def _maker(programs, stuck: Stuck):
+    """(rank, step, position) of the step that would give what ``stuck`` lacks; (None, None, None) if there is none."""
+    for rank, program in enumerate(programs):
+        start = 0 if rank != stuck.rank else stuck.position
+        for position in range(start, len(program)):
+            step = program[position]
+            if step == stuck.missing or _gives(step, stuck, rank):
+                return rank, step, position
+    return None, None, None
+
+
+def _gives(step: Step, stuck: Stuck, rank: int) -> bool:
+    if isinstance(step, Action):
+        return stuck.missing in makes(step) and not isinstance(stuck.step, Recv)
+    if isinstance(step, Send):
+        return isinstance(stuck.step, Recv) and step == Send(stuck.step.value, stuck.rank) and rank == stuck.step.peer
+    return isinstance(step, Recv) and rank == stuck.rank and step.value == stuck.missing
+
+
+def say(step: Step | Value) -> str:
+    """A step in the words of an explanation."""
+    if isinstance(step, Send):
+        return f"sending {step.value} to rank {step.peer}"
+    if isinstance(step, Recv):
+        return f"receiving {step.value} from rank {step.peer}"
+    return str(step)

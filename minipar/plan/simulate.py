@@ -1,0 +1,122 @@
+"""How long would this schedule take, and who would wait?
+
+Walk the programs once, and start each action when its rank is free and all it reads has arrived:
+
+    start = max(end of the rank's last action, end of each maker (+ hop if it ran on another rank))
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from minipar.plan.actions import Action, Op, keeps
+from minipar.plan.order import walk_values
+from minipar.plan.schedule import Schedule
+from minipar.plan.trace import Sample, Span, Trace
+
+PerStage = float | Sequence[float]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an action costs: seconds or slots, one number for all stages or a sequence with one per stage.
+
+    ``hop`` is the latency a message adds before its reader can start; sender and receiver spend no time on it.
+    ``I`` and ``W`` default to half a backward each. ``activation_bytes`` is what one microbatch leaves on a stage.
+    """
+
+    F: PerStage = 1.0
+    B: PerStage = 2.0
+    I: PerStage | None = None  # noqa: E741
+    W: PerStage | None = None
+    hop: float = 0.0
+    activation_bytes: int | Sequence[int] = 0
+    unit: str = "slots"
+
+    def __post_init__(self):
+        for name in "FBIW":
+            given = getattr(self, name)
+            if given is None:
+                whole = self.B
+                given = tuple(b / 2 for b in whole) if isinstance(whole, Sequence) else whole / 2
+            if isinstance(given, list):
+                given = tuple(given)
+            object.__setattr__(self, name, given)
+            for number in given if isinstance(given, tuple) else (given,):
+                if not number >= 0:
+                    raise ValueError(f"{name} must be a duration, 0 or more, not {number!r}")
+        if not self.hop >= 0:
+            raise ValueError(f"hop must be a duration, 0 or more, not {self.hop!r}")
+
+    def duration(self, action: Action) -> float:
+        """How long this action takes."""
+        return _at(getattr(self, action.op.name), action.stage, action.op.name)
+
+    def bytes(self, stage: int) -> int:
+        """Bytes of activation that one microbatch leaves on this stage."""
+        return _at(self.activation_bytes, stage, "activation_bytes")
+
+    def times(self, factor: float) -> "Cost":
+        """The same machine, ``factor`` times slower."""
+        scaled = {op.name: _scale(getattr(self, op.name), factor) for op in Op}
+        return Cost(**scaled, hop=self.hop * factor, activation_bytes=self.activation_bytes, unit=self.unit)
+
+
+def _at(given, stage: int, name: str):
+    if not isinstance(given, Sequence):
+        return given
+    if stage >= len(given):
+        raise ValueError(f"{name} is given for {len(given)} stages, but the schedule has a stage {stage}")
+    return given[stage]
+
+
+def _scale(given: PerStage, factor: float) -> PerStage:
+    return tuple(one * factor for one in given) if isinstance(given, Sequence) else given * factor
+
+
+def predict(schedule: Schedule, cost: Cost = Cost()) -> Trace:
+    """The trace this schedule would leave. Raises ``Deadlock`` with the reason when it cannot reach its end.
+
+    Actions with no one to make what they read (a missing forward) count as stuck too; ``problems`` says more.
+    """
+    hop = cost.hop
+    made: dict = {}  # value -> (end of its maker, rank)
+    free = [0.0] * schedule.ranks
+    price = {(stage, op): cost.duration(Action(stage, op, 0)) for stage, op in _kinds(schedule)}
+    spans = []
+    for rank, action, needs, gives in walk_values(schedule.programs):
+        start = free[rank]
+        for value in needs:
+            there, maker = made[value]
+            if maker != rank:
+                there += hop
+            if there > start:
+                start = there
+        free[rank] = end = start + price[action.stage, action.op]
+        for value in gives:
+            made[value] = (end, rank)
+        spans.append(Span(rank, action, start, end))
+    trace = Trace(schedule.name, tuple(spans), schedule.ranks, unit=cost.unit, hop=hop)
+    if not cost.activation_bytes:
+        return trace
+    return Trace(schedule.name, trace.spans, schedule.ranks, unit=cost.unit, hop=hop, ledger=_ledger(trace, cost))
+
+
+def _kinds(schedule: Schedule):
+    return {(action.stage, action.op) for program in schedule.programs for action in program}
+
+
+def _ledger(trace: Trace, cost: Cost) -> tuple[tuple[Sample, ...], ...]:
+    """Activation bytes over time, from the same rule as ``in_flight``."""
+    rows = []
+    for rank in range(trace.ranks):
+        changes = []
+        for span in trace.actions(rank):
+            change = keeps(span.what)
+            if change:
+                changes.append((span.start if change > 0 else span.end, change * cost.bytes(span.what.stage)))
+        held, row = 0, []
+        for time, change in sorted(changes):
+            held += change
+            row.append(Sample(time, "activation", held))
+        rows.append(tuple(row))
+    return tuple(rows)
