@@ -10,8 +10,8 @@
 That table is the whole logic of the domain. Validity, deadlock, messages, simulated time and memory are all derived
 from :func:`reads` and :func:`makes`; no other place in minipar knows what a forward or a backward depends on.
 
-The letters are torch's: ``F`` forward, ``B`` whole backward, ``I`` gradient of the input, ``W`` gradient of the weights.
-(Papers on zero bubble write B for what is called I here.)
+The letters are torch's: ``F`` forward, ``B`` whole backward, ``I`` gradient of the input, ``W`` gradient of the
+weights. (Papers on zero bubble write B for what is called I here.)
 """
 
 import enum
@@ -24,7 +24,7 @@ class Op(enum.Enum):
 
     F = "F"
     B = "B"
-    I = "I"  # noqa: E741  torch's alphabet
+    I = "I"  # torch's alphabet
     W = "W"
 
     def __call__(self, stage: int, microbatch: int) -> "Action":
@@ -36,7 +36,7 @@ class Op(enum.Enum):
     __hash__ = object.__hash__  # a member is itself; Enum's own hash costs a Python call per look-up
 
 
-F, B, I, W = Op  # noqa: E741
+F, B, I, W = Op
 
 _WORD = re.compile(r"(\d+)([FBIW])(\d+)")
 

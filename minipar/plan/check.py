@@ -1,10 +1,9 @@
 """Is this schedule sound, and if not, what exactly is wrong with it?
 
-``problems(schedule)`` returns a list; empty means that every stage runs every microbatch forward and backward once, each
-stage stands on one rank, and the programs reach their end. Each problem is a sentence for the person who wrote it.
+``problems(schedule)`` returns a list; empty means that every stage runs every microbatch forward and backward once,
+each stage stands on one rank, and the programs reach their end. Each problem is a sentence for the person who wrote it.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from minipar.plan.schedule import Schedule
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong (``code``), where (``rank``, ``position`` in its program; None if nowhere in particular), in words."""
+    """What is wrong (``code``), where (``rank``, ``position`` in its program, or None), and in words (``sentence``)."""
 
     code: str
     rank: int | None
@@ -53,11 +52,12 @@ def _idle_ranks(schedule: Schedule) -> Iterator[Problem]:
         yield Problem("empty", None, None, "The schedule has no ranks: write one line a rank.")
     for rank, program in enumerate(schedule.programs):
         if not program:
+            others = schedule.ranks - 1
             yield Problem(
                 "empty rank",
                 rank,
                 None,
-                f"Rank {rank} has no action, so no stage: give it one or use {schedule.ranks - 1} ranks.",
+                f"Rank {rank} has no action, so no stage: give it one or use {others} rank{'s' * (others != 1)}.",
             )
 
 
@@ -151,8 +151,3 @@ def _upside_down(schedule: Schedule) -> Iterator[Problem]:
                         f"Rank {rank} runs {action} before {maker}, which makes {value} that it needs.",
                     )
                     break
-
-
-def missing_counts(schedule: Schedule) -> Counter:
-    """How many actions of each op a schedule holds; for messages that compare with what was expected."""
-    return Counter(action.op for program in schedule.programs for action in program)

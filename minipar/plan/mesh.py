@@ -1,7 +1,7 @@
 """How are ranks arranged, and who belongs to one group?
 
-Named axes over ranks, the last one varying fastest: ``Mesh(data=2, pipe=4)`` puts rank 5 at data 1, pipe 1. A group along
-an axis is the ranks that differ in that coordinate alone. Arithmetic only; no process is asked.
+Named axes over ranks, the last one varying fastest: ``Mesh(data=2, pipe=4)`` puts rank 5 at data 1, pipe 1. A group
+along an axis is the ranks that differ in that coordinate alone. Arithmetic only; no process is asked.
 """
 
 from itertools import product

@@ -131,7 +131,7 @@ def walk_values(programs: Sequence[Sequence[Step]], *, unbuffered: bool = False)
 
 
 def explain(deadlock: Deadlock) -> str:
-    """One chain in words: who is stuck at what, who would make it, and where that one is stuck; named when it closes."""
+    """One chain in words: who is stuck at what, who would make it, and where that one is stuck."""
     stuck = {one.rank: one for one in deadlock.stuck}
     rank, seen, parts = min(stuck), [], []
     while rank in stuck and rank not in seen:

@@ -11,8 +11,8 @@ from minipar.plan.schedule import Schedule, require_positive, schedule
 def gpipe(rank, ranks, microbatches):
     """All forwards, then all backwards (Huang et al., 2019). Bubble (P-1)/(M+P-1); every rank holds M activations.
 
-    P = 3, M = 3                    0F0 0F1 0F2 ... ... ... ... ... 0B0 0B0 0B1 0B1 0B2 0B2
-                                    ... 1F0 1F1 1F2 ... ... 1B0 1B0 1B1 1B1 1B2 1B2
+    P = 3, M = 3                    0F0 0F1 0F2 ... ... ... ... ... ... 0B0 0B0 0B1 0B1 0B2 0B2
+                                    ... 1F0 1F1 1F2 ... ... ... 1B0 1B0 1B1 1B1 1B2 1B2
                                     ... ... 2F0 2F1 2F2 2B0 2B0 2B1 2B1 2B2 2B2
     """
     for m in range(microbatches):
@@ -28,8 +28,8 @@ def one_f_one_b(rank, ranks, microbatches):
     The bubble is GPipe's. Rank r holds min(M, P-r) activations: the last rank can go back at once, each rank before it
     runs one forward more before its first backward comes home.
 
-    P = 3, M = 4       0F0 0F1 0F2 ... ... ... ... 0B0 0B0 0F3 ... 0B1 0B1 ... 0B2 0B2 ... 0B3 0B3
-                       ... 1F0 1F1 ... ... 1B0 1B0 1F2 ... 1B1 1B1 1F3 1B2 1B2 ... 1B3 1B3
+    P = 3, M = 4       0F0 0F1 0F2 ... ... ... ... 0B0 0B0 0F3 0B1 0B1 ... 0B2 0B2 ... 0B3 0B3
+                       ... 1F0 1F1 ... ... 1B0 1B0 1F2 1B1 1B1 1F3 1B2 1B2 ... 1B3 1B3
                        ... ... 2F0 2B0 2B0 2F1 2B1 2B1 2F2 2B2 2B2 2F3 2B3 2B3
     """
     warmup = min(ranks - 1 - rank, microbatches)

@@ -26,7 +26,7 @@ class Cost:
 
     F: PerStage = 1.0
     B: PerStage = 2.0
-    I: PerStage | None = None  # noqa: E741
+    I: PerStage | None = None
     W: PerStage | None = None
     hop: float = 0.0
     activation_bytes: int | Sequence[int] = 0

@@ -1,7 +1,7 @@
 """What happened, or would happen, on every rank, and when?
 
-A trace is data: spans on ranks, bytes held over time, messages. The simulator and the real worker processes produce the
-same type, so whatever reads a trace is blind to where it came from; ``source`` says it, for the title of a picture.
+A trace is data: spans on ranks, bytes held over time, messages. The simulator and the real worker processes produce
+the same type, so whatever reads a trace is blind to where it came from; ``source`` says it, for a picture's title.
 
     idle / total   bubble     GPipe, P=4, M=8: 9/33
     idle / useful  overhead                    9/24
@@ -19,7 +19,7 @@ MEMORY_KINDS = ("parameter", "gradient", "optimizer", "batch", "activation", "co
 
 
 class Span(NamedTuple):
-    """Rank ``rank`` did ``what`` from ``start`` to ``end``. ``what`` is an action, or words: "wait 0F1", "optimizer"."""
+    """Rank ``rank`` did ``what``, an action or words ("wait 0F1", "optimizer"), from ``start`` to ``end``."""
 
     rank: int
     what: Step | str
@@ -49,7 +49,7 @@ class Message(NamedTuple):
 
 @dataclass(frozen=True)
 class Trace:
-    """Spans of all ranks with what is needed to read them. Times in ``unit``: "slots" when predicted so, "s" for seconds."""
+    """Spans of all ranks with what is needed to read them. Times are in ``unit``: "slots", or "s" for seconds."""
 
     name: str
     spans: tuple[Span, ...]
@@ -129,7 +129,7 @@ class Trace:
 
     @functools.cached_property
     def peak_in_flight(self) -> tuple[int, ...]:
-        """Per rank, the most (stage, microbatch) pairs held at once. Exact on any machine: it follows from the order."""
+        """Per rank, the most (stage, microbatch) pairs held at once: follows from the order, exact on any machine."""
         return tuple(max((count for _, count in self.in_flight(rank)), default=0) for rank in range(self.ranks))
 
     def memory(self, rank: int) -> list[tuple[float, dict[str, int]]]:
@@ -195,8 +195,9 @@ class Trace:
         there, maker = max(arrivals, key=lambda pair: pair[0])
         doing = "runs" if maker.start <= time < maker.end else "will run" if time < maker.start else "has run"
         return (
-            f"Rank {rank} waits for {maker.what}: rank {maker.rank} {doing} it from {self.say(maker.start)} to {self.say(maker.end)}"
-            f"{f', and it arrives at {self.say(there)}' if there > maker.end else ''}. Then {later.what} can start."
+            f"Rank {rank} waits for {maker.what}: rank {maker.rank} {doing} it from {self.say(maker.start)} "
+            f"to {self.say(maker.end)}{f', and it arrives at {self.say(there)}' if there > maker.end else ''}. "
+            f"Then {later.what} can start."
         )
 
     def say(self, time: float) -> str:
