@@ -1,0 +1,37 @@
+"""How does a lesson talk with its learner? Predict, run, see, build: the course engine.
+
+    learn.ask("04")                     the question; its answer is locked before anything runs
+    run = learn.run("04", experiment)   Run lights up once the answer is locked
+    run.see(), run.facts(), …           fill in by themselves
+    learn.check("04", mine)             the verdict in words, hints, the solution
+    learn.progress(), learn.reset("04")
+
+Nothing below this floor knows that lessons exist.
+"""
+
+from __future__ import annotations
+
+from minipar.learn.predict import ask, reset
+from minipar.learn.progress import progress
+from minipar.learn.runner import run, steps
+from minipar.learn.verdict import check
+from minipar.learn.workers import workers
+from minipar.view.presence import somebody_there
+
+__all__ = ["ask", "check", "paced", "progress", "reset", "run", "somebody_there", "steps", "workers"]
+
+
+def paced(cost):
+    """The same Cost with its durations and its hop multiplied by this session's pace (1, or 0.2 when tests hurry)."""
+    from dataclasses import replace
+
+    from minipar.run.pace import factor
+
+    by = factor()
+
+    def times(duration):
+        if duration is None:
+            return None
+        return tuple(times(each) for each in duration) if isinstance(duration, tuple | list) else duration * by
+
+    return replace(cost, F=times(cost.F), B=times(cost.B), I=times(cost.I), W=times(cost.W), hop=times(cost.hop))

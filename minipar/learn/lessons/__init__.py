@@ -1,0 +1,1 @@
+"""Which lessons are there? One module a lesson; each fills one ``LESSON`` (see ``minipar/learn/lesson.py``)."""
