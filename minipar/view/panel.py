@@ -1,0 +1,126 @@
+"""What belongs to one timeline besides its bars?
+
+    title                                     the finding, in words
+    predicted, in slots        ■ forward ...  where the numbers come from
+    rank 0 │ bars                  busy 73 %
+    rank 0 │ what it holds         peak 8     microbatches in flight, or bytes by kind, under a cap line
+"""
+
+import enum
+from dataclasses import dataclass
+
+from minipar.plan.trace import MEMORY_KINDS, Trace
+from minipar.view import words
+
+
+class Strip(enum.Enum):
+    """What is drawn under the bars, rank by rank: nothing, microbatches held, or bytes held by kind."""
+
+    NOTHING = "nothing"
+    IN_FLIGHT = "microbatches in flight"
+    MEMORY = "memory held"
+
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One trace with all that is drawn about it.
+
+    Args:
+        trace: what is drawn.
+        title: the finding in words; an automatic one when empty.
+        ghost: another trace (the prediction) drawn as an outline under the bars, in the unit of ``trace``.
+        cap: a line across the strips, in microbatches or bytes.
+        strip: what the strips show; ``Strip.MEMORY`` wants a trace with a ledger.
+        callouts: at most three notes, each (rank, time, text) or (rank, time, text, "memory").
+        sentence: stands in the readout while nothing is pointed at; the bubble's readings when empty.
+    """
+
+    trace: Trace
+    title: str = ""
+    ghost: Trace | None = None
+    cap: float | None = None
+    strip: Strip = Strip.NOTHING
+    callouts: tuple = ()
+    sentence: str = ""
+
+    def __post_init__(self):
+        for callout in self.callouts:
+            if len(callout) not in (3, 4) or not 0 <= callout[0] < self.trace.ranks:
+                raise ValueError(
+                    f"A callout is (rank, time, text), with a rank from 0 to {self.trace.ranks - 1}; {callout!r} is not."
+                )
+        if self.ghost is not None and self.ghost.ranks != self.trace.ranks:
+            raise ValueError(
+                f"A ghost lies under its own ranks: the trace has {self.trace.ranks}, the ghost {self.ghost.ranks}."
+            )
+
+    @property
+    def heading(self) -> str:
+        return self.title or words.heading(self.trace)
+
+    @property
+    def origin(self) -> str:
+        return words.origin(self.trace) + (f"; outline: {words.origin(self.ghost)}" if self.ghost else "")
+
+    @property
+    def summary(self) -> str:
+        return words.summary(self.trace, "with its prediction" if self.ghost else "")
+
+    @property
+    def readings(self) -> tuple[str, str]:
+        return (self.sentence,) * 2 if self.sentence else words.readings(self.trace)
+
+    @property
+    def end(self) -> float:
+        """The end of the time axis: the latest end of any span, trace or ghost, counted from the step's start."""
+        ends = [span.end - trace.start for trace in (self.trace, self.ghost) if trace for span in trace.spans]
+        return max(ends, default=1.0) or 1.0
+
+    def busy(self, rank: int) -> str:
+        """What stands at the right of a row of bars."""
+        whole = self.trace.makespan
+        return f"busy {words.share(self.trace.busy(rank) / whole)}" if whole and self.trace.actions() else ""
+
+    def peak(self, rank: int) -> str:
+        """What stands at the right of a strip."""
+        if self.strip is Strip.IN_FLIGHT:
+            return f"peak {self.trace.peak_in_flight[rank]}"
+        return f"peak {words.amount(self.trace.peak_memory(rank))}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The kinds stacked in the strips, bottom to top; only those that are there."""
+        if self.strip is Strip.IN_FLIGHT:
+            return ("in flight",)
+        present = {sample.kind for row in self.trace.ledger for sample in row if sample.bytes}
+        return tuple(kind for kind in MEMORY_KINDS if kind in present) + tuple(sorted(present - set(MEMORY_KINDS)))
+
+    def steps(self, rank: int) -> list[tuple[float, ...]]:
+        """(time, one number for each of ``names``) from which on that much is held, in order of time."""
+        start = self.trace.start
+        if self.strip is Strip.IN_FLIGHT:
+            return [(time - start, count) for time, count in self.trace.in_flight(rank)]
+        return [
+            (time - start, *(held.get(kind, 0) for kind in self.names)) for time, held in self.trace.memory(rank)
+        ]
+
+    @property
+    def top(self) -> float:
+        """The largest amount any rank holds, for the common height of the strips."""
+        if self.strip is Strip.IN_FLIGHT:
+            return max(self.trace.peak_in_flight, default=0)
+        return max((self.trace.peak_memory(rank) for rank in range(self.trace.ranks)), default=0)
+
+    @property
+    def cap_label(self) -> str:
+        if self.cap is None or self.strip is Strip.NOTHING:
+            return ""
+        return f"cap {self.cap:g}" if self.strip is Strip.IN_FLIGHT else f"cap {words.amount(self.cap)}"
+
+
+def strip_for(trace: Trace) -> Strip:
+    """The most that a trace can say about memory: bytes when it has a ledger, else microbatches, else nothing."""
+    if any(trace.ledger):
+        return Strip.MEMORY
+    return Strip.IN_FLIGHT if trace.actions() else Strip.NOTHING

@@ -1,0 +1,1146 @@
+// How does a timeline become a picture one can read, point at and walk through by keys?
+//
+//   model.head, model.numbers  --unpack-->  panels  --layout-->  places  --draw-->  canvas
+//                                                                 ^
+//   pointer, wheel, keys  ------------------------------------>  state (view, hovered, focused, pinned, reading)
+//
+// One plain module, no build step, nothing fetched. Parts, in order: unpack, layout, drawing, words, table, and at the
+// end `render`, which holds the state and listens. Times are counted from the step's start, in the trace's unit.
+
+const FONT = "var(--jp-ui-font-family, system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif)";
+const SMALL = 12, LABEL_FROM = 15;
+
+const STYLE = `
+.minipar-timeline { position: relative; width: 100%; box-sizing: border-box; padding: 4px 0 6px; font-family: ${FONT};
+  color: var(--jp-ui-font-color1, #1f1f1f); background: var(--jp-layout-color0, #fff); }
+.minipar-timeline canvas { display: block; width: 100%; cursor: default; outline: none; border-radius: 3px; }
+.minipar-timeline canvas:focus-visible { box-shadow: 0 0 0 2px var(--jp-brand-color1, #1976d2); }
+.minipar-foot { display: flex; flex-wrap: wrap; gap: 6px 16px; align-items: flex-start; margin: 4px 4px 0; }
+.minipar-readout { flex: 1 1 360px; min-height: 36px; font-size: 13px; line-height: 18px; }
+.minipar-tools { display: flex; flex-wrap: wrap; gap: 4px; }
+.minipar-tools button { font: 12px ${FONT}; line-height: 18px; padding: 2px 8px; border-radius: 3px; cursor: pointer;
+  color: inherit; background: transparent; border: 1px solid var(--jp-border-color1, #bdbdbd); }
+.minipar-tools button:hover { background: var(--jp-layout-color2, #eee); }
+.minipar-tools button:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
+.minipar-tools button[aria-pressed=true] { background: var(--jp-layout-color3, #ddd); }
+.minipar-table { max-height: 320px; overflow: auto; margin: 6px 4px 0; }
+.minipar-table table { border-collapse: collapse; font-size: 12px; margin: 0 0 10px; }
+.minipar-table caption { text-align: left; font-weight: 600; padding: 4px 0; }
+.minipar-table th, .minipar-table td { text-align: left; padding: 2px 12px 2px 0; white-space: nowrap;
+  border-bottom: 1px solid var(--jp-border-color2, #ddd); font-variant-numeric: tabular-nums; }
+`;
+
+// ---------------------------------------------------------------------------------------------------------- unpack
+
+/** Panels with typed arrays cut out of one run of floats, in the order in which packing.py wrote them. */
+function unpack(head, numbers) {
+  const bytes = numbers ? new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength).slice() : new Uint8Array();
+  const floats = new Float32Array(bytes.buffer);
+  let at = 0;
+  const take = (length) => floats.subarray(at, (at += length));
+  return (head.panels || []).map((given) => {
+    const panel = { ...given };
+    panel.bar = table(take(given.bars * 8), ["rank", "start", "end", "kind", "stage", "microbatch", "lane", "name"]);
+    panel.pairs = take(given.needs * 2);
+    panel.past = table(take(given.ghost * 6), ["rank", "start", "end", "kind", "stage", "microbatch"]);
+    if (given.strip) {
+      const width = 1 + given.strip.names.length;
+      panel.steps = given.strip.rows.map((rows) => ({ rows, width, at: take(rows * width) }));
+    }
+    panel.rows = rowsOf(panel);
+    return panel;
+  });
+}
+
+/** An object of accessors over interleaved rows: bar.start(7). */
+function table(floats, names) {
+  const width = names.length, columns = { length: floats.length / width };
+  names.forEach((name, offset) => { columns[name] = (row) => floats[row * width + offset]; });
+  return columns;
+}
+
+/** For each rank the positions of its bars in order of time: what keys walk along and the pointer is searched in. */
+function rowsOf(panel) {
+  const rows = Array.from({ length: panel.ranks }, () => []);
+  for (let i = 0; i < panel.bar.length; i++) rows[panel.bar.rank(i)].push(i);
+  for (const row of rows) row.sort((a, b) => panel.bar.start(a) - panel.bar.start(b));
+  return rows;
+}
+
+// ---------------------------------------------------------------------------------------------------------- layout
+
+/** Heights by how many rows there are in all, so that sixteen rows still fit a small screen. */
+function sizes(rows) {
+  if (rows <= 4) return { row: 32, strip: 32 };
+  if (rows <= 8) return { row: 27, strip: 24 };
+  if (rows <= 12) return { row: 23, strip: 20 };
+  if (rows <= 16) return { row: 20, strip: 17 };
+  return { row: Math.max(5, Math.round(400 / rows)), strip: Math.max(5, Math.round(300 / rows)) };
+}
+
+/** Where everything stands, in CSS pixels. */
+function layout(panels, width, apart, measure) {
+  const ranks = panels.reduce((sum, panel) => sum + panel.ranks, 0);
+  const size = sizes(ranks);
+  const notes = panels.flatMap((panel) => [...panel.busy, ...(panel.strip ? panel.strip.peaks : [])]);
+  const right = width < 480 ? 12 : Math.max(16, ...notes.map((note) => measure(note) + 18));
+  const left = 16 + measure(`rank ${Math.max(...panels.map((panel) => panel.ranks)) - 1}`);
+  const place = { left, right: width - right, width, panels: [], end: Math.max(...panels.map((panel) => panel.end)) };
+  let y = 2;
+  panels.forEach((panel, number) => {
+    const here = apart ? placePanel(panel, y, size) : placeTogether(panel, y, ranks);
+    here.legend = number === 0;
+    place.panels.push(here);
+    y = here.bottom + 22;
+  });
+  place.axis = y - 18;
+  place.height = place.axis + 38;
+  return place;
+}
+
+const HEAD = 48, BETWEEN = 3, STRIP_HEAD = 26;
+
+/** All rows of bars, then all strips. */
+function placePanel(panel, y, size) {
+  const lanes = anyLane(panel) && !panel.several && panel.busy[0] === "";
+  const row = lanes ? Math.max(size.row, 44) : size.row;
+  const here = { y, rows: [], strips: [], bars: y + HEAD };
+  for (let rank = 0; rank < panel.ranks; rank++) here.rows.push({ y: here.bars + rank * (row + BETWEEN), h: row });
+  here.bottom = here.bars + panel.ranks * (row + BETWEEN);
+  if (panel.strip) {
+    here.stripTitle = here.bottom + 17;
+    const start = here.bottom + STRIP_HEAD;
+    for (let rank = 0; rank < panel.ranks; rank++) here.strips.push({ y: start + rank * (size.strip + 4), h: size.strip });
+    here.bottom = start + panel.ranks * (size.strip + 4);
+  }
+  return here;
+}
+
+/** Memory is the subject: each rank's bars as a low row right on top of its own tall strip. */
+function placeTogether(panel, y, ranks) {
+  const tall = ranks === 1 ? 150 : ranks <= 4 ? 74 : ranks <= 8 ? 46 : 28;
+  const low = ranks <= 8 ? 20 : 8;
+  const here = { y, rows: [], strips: [], bars: y + HEAD, together: true };
+  let at = y + HEAD;
+  for (let rank = 0; rank < panel.ranks; rank++) {
+    here.rows.push({ y: at, h: low });
+    here.strips.push({ y: at + low + 2, h: tall });
+    at += low + tall + 14;
+  }
+  here.bottom = at - 6;
+  return here;
+}
+
+function anyLane(panel) {
+  for (let i = 0; i < panel.bar.length; i++) if (panel.bar.lane(i)) return true;
+  return false;
+}
+
+/** The part of a row in which bar i is drawn. */
+function barBox(panel, here, i, x) {
+  const row = here.rows[panel.bar.rank(i)];
+  const inset = panel.past.length && row.h >= 12 && !panel.bar.lane(i) ? Math.round(row.h * 0.17) : 0;
+  const share = panel.bar.lane(i) ? (panel.busy[0] ? 0.26 : 0.48) : 1;
+  const height = (row.h - 2 * inset) * share;
+  const from = x(panel.bar.start(i));
+  return { x: from, y: row.y + row.h - inset - height, w: Math.max(x(panel.bar.end(i)) - from, 0.6), h: height };
+}
+
+// --------------------------------------------------------------------------------------------------------- drawing
+
+/** Colours of the notebook's theme at this moment. */
+function themeOf(root) {
+  const style = getComputedStyle(root);
+  const paper = opaque(style.backgroundColor) || "rgb(255, 255, 255)";
+  const [r, g, b] = paper.match(/[\d.]+/g).map(Number);
+  const dark = 0.2126 * r + 0.7152 * g + 0.0722 * b < 110;
+  const brand = style.getPropertyValue("--jp-brand-color1").trim() || "#1976d2";
+  return {
+    paper, ink: style.color, dark, brand, family: style.fontFamily,
+    quiet: dark ? "#b9b9b9" : "#5a5a5a", grid: dark ? "#3a3a3a" : "#e4e4e4", hatch: dark ? "#5d5d5d" : "#c4c4c4",
+    cap: dark ? "#ff8a80" : "#b00020", message: dark ? "#e3a4c6" : "#8f3b6c", note: dark ? "#26323a" : "#fffbe6",
+  };
+}
+
+function opaque(colour) {
+  const parts = (colour.match(/[\d.]+/g) || []).map(Number);
+  return parts.length === 4 && parts[3] === 0 ? "" : colour;
+}
+
+function draw(scene) {
+  const { ctx, place, panels, theme } = scene;
+  ctx.fillStyle = theme.paper;
+  ctx.fillRect(0, 0, place.width, place.height);
+  drawGrid(scene);
+  panels.forEach((panel, number) => {
+    const here = place.panels[number];
+    drawHead(scene, panel, here);
+    clipped(scene, () => {
+      if (panel.past.length) drawGhost(scene, panel, here);
+      drawBars(scene, panel, here, number);
+      drawMessages(scene, panel, here);
+      if (panel.strip) drawStrips(scene, panel, here);
+    });
+    drawSides(scene, panel, here);
+    drawMarks(scene, panel, here, number);
+    drawCallouts(scene, panel, here);
+  });
+  drawAxis(scene);
+}
+
+/** Run `body` with nothing painted outside the time axis. */
+function clipped({ ctx, place }, body) {
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(place.left - 1, 0, place.right - place.left + 2, place.height);
+  ctx.clip();
+  body();
+  ctx.restore();
+}
+
+function text({ ctx, theme }, words, x, y, { colour = theme.ink, size = SMALL, bold = false, align = "left" } = {}) {
+  ctx.font = `${bold ? "600 " : ""}${size}px ${theme.family}`;
+  ctx.fillStyle = colour;
+  ctx.textAlign = align;
+  ctx.textBaseline = "middle";
+  ctx.fillText(words, x, y);
+}
+
+function drawHead(scene, panel, here) {
+  const { ctx, place, theme } = scene;
+  text(scene, fitted(scene, panel.title, place.width - 16, 15, true), 8, here.y + 12, { size: 15, bold: true });
+  const legend = here.legend ? legendOf(scene) : [];
+  const wide = legend.reduce((sum, entry) => sum + entry.width, 0);
+  let x = Math.max(place.right - wide, place.left);
+  const room = here.legend && wide ? x - 24 : place.width - 16;
+  text(scene, fitted(scene, panel.origin, room, SMALL), 8, here.y + 33, { colour: theme.quiet });
+  for (const entry of legend) {
+    swatch(scene, entry, x, here.y + 27);
+    text(scene, entry.name, x + 18, here.y + 33);
+    x += entry.width;
+  }
+  ctx.textAlign = "left";
+}
+
+/** Cut words to a width, with an ellipsis. */
+function fitted({ ctx, theme }, words, room, size, bold = false) {
+  ctx.font = `${bold ? "600 " : ""}${size}px ${theme.family}`;
+  if (ctx.measureText(words).width <= room) return words;
+  let cut = words.length;
+  while (cut > 4 && ctx.measureText(words.slice(0, cut) + "…").width > room) cut--;
+  return words.slice(0, cut) + "…";
+}
+
+/** Only the kinds that are there, in the palette's order. */
+function legendOf(scene) {
+  const { ctx, panels, colours, theme } = scene;
+  const there = new Set();
+  for (const panel of panels) for (let i = 0; i < panel.bar.length; i++) there.add(panel.bar.kind(i));
+  ctx.font = `${SMALL}px ${theme.family}`;
+  const entry = (paint) => ({ ...paint, width: 18 + ctx.measureText(paint.name).width + 14 });
+  const entries = colours.bars.filter((_, kind) => there.has(kind)).map(entry);
+  if (panels.some((panel) => panel.past.length)) entries.push(entry({ name: "prediction", fill: "", ghost: true }));
+  if (entries.length) entries[entries.length - 1].width -= 14;
+  return entries;
+}
+
+function swatch({ ctx, theme, hatch }, paint, x, y) {
+  const box = [x + 0.5, y + 0.5, 12, 12];
+  ctx.fillStyle = paint.ghost ? shade(theme) : paint.fill || hatch;
+  ctx.fillRect(...box);
+  ctx.strokeStyle = paint.edge || theme.quiet;
+  ctx.setLineDash(paint.fill || paint.ghost ? [] : [2, 2]);
+  ctx.lineWidth = 1;
+  ctx.strokeRect(...box);
+  ctx.setLineDash([]);
+}
+
+const shade = (theme) => (theme.dark ? "rgba(255,255,255,.16)" : "rgba(0,0,0,.08)");
+
+function drawGhost({ ctx, theme, x }, panel, here) {
+  const past = panel.past;
+  ctx.fillStyle = shade(theme);
+  ctx.strokeStyle = theme.quiet;
+  ctx.lineWidth = 1;
+  for (let i = 0; i < past.length; i++) {
+    const row = here.rows[past.rank(i)], from = x(past.start(i)), to = x(past.end(i));
+    ctx.fillRect(from, row.y, to - from, row.h);
+    if (to - from > 3) ctx.strokeRect(from + 0.5, row.y + 0.5, to - from - 1, row.h - 1);
+  }
+}
+
+function drawBars(scene, panel, here, number) {
+  const { ctx, colours, theme, place, x, state } = scene;
+  const related = state.pinned && state.pinned.panel === number ? relatives(panel, state.pinned.bar) : null;
+  const labels = [];
+  ctx.lineWidth = 1;
+  for (let i = 0; i < panel.bar.length; i++) {
+    const box = barBox(panel, here, i, x);
+    if (box.x > place.right || box.x + box.w < place.left) continue;
+    const paint = colours.bars[panel.bar.kind(i)];
+    if (!paint.fill) { drawGap(scene, box, panel); continue; }
+    ctx.globalAlpha = related && !related.has(i) ? 0.3 : 1;
+    ctx.fillStyle = paint.fill;
+    ctx.fillRect(box.x, box.y, box.w, box.h);
+    if (box.w > 3) {
+      ctx.strokeStyle = paint.edge;
+      ctx.strokeRect(box.x + 0.5, box.y + 0.5, box.w - 1, box.h - 1);
+    }
+    if (box.w >= LABEL_FROM && box.h >= 13) labels.push([i, box, paint.ink, ctx.globalAlpha]);
+  }
+  ctx.font = `${SMALL}px ${theme.family}`;
+  ctx.textAlign = "center";
+  ctx.textBaseline = "middle";
+  for (const [i, box, ink, alpha] of labels) drawLabel(scene, panel, i, box, ink, alpha);
+  ctx.globalAlpha = 1;
+}
+
+function drawGap({ ctx, theme, hatch }, box) {
+  if (box.w < 1.5) return;
+  ctx.fillStyle = hatch;
+  ctx.fillRect(box.x + 1, box.y, box.w - 2, box.h);
+  if (box.w < 4 || box.h < 8) return;
+  ctx.strokeStyle = theme.hatch;
+  ctx.setLineDash([2, 2]);
+  ctx.strokeRect(box.x + 1.5, box.y + 0.5, box.w - 3, box.h - 1);
+  ctx.setLineDash([]);
+}
+
+/** "F3", or only "3", or nothing, as there is room; the room is that part of the bar which is in view. */
+function drawLabel(scene, panel, i, box, ink, alpha) {
+  const { ctx, place } = scene;
+  const from = Math.max(box.x, place.left), to = Math.min(box.x + box.w, place.right);
+  for (const words of scene.labels(panel, i)) {
+    if (scene.width(words) + 3 > to - from) continue;
+    ctx.globalAlpha = alpha;
+    ctx.fillStyle = ink;
+    ctx.fillText(words, (from + to) / 2, box.y + box.h / 2 + 0.5);
+    return;
+  }
+}
+
+/** Messages between ranks as thin lines, while there are few enough to follow with the eye. */
+function drawMessages(scene, panel, here) {
+  const crossing = [];
+  for (let k = 0; k < panel.pairs.length && crossing.length < 17; k += 2) {
+    const from = panel.pairs[k], to = panel.pairs[k + 1];
+    if (panel.bar.rank(from) !== panel.bar.rank(to)) crossing.push([from, to]);
+  }
+  if (crossing.length > 16 || scene.state.pinned) return;
+  for (const [from, to] of crossing) arrow(scene, panel, here, from, to, scene.theme.message, 1.25);
+}
+
+/** From the end of one bar to the start of another. */
+function arrow(scene, panel, here, from, to, colour, width) {
+  const { ctx, x } = scene;
+  const a = barBox(panel, here, from, x), b = barBox(panel, here, to, x);
+  const down = b.y > a.y, same = panel.bar.rank(from) === panel.bar.rank(to);
+  const start = [a.x + a.w - 1.5, same ? a.y + a.h * 0.25 : down ? a.y + a.h : a.y];
+  const stop = [b.x + (same ? 0 : 2), same ? b.y + b.h * 0.25 : down ? b.y - 1 : b.y + b.h + 1];
+  ctx.strokeStyle = ctx.fillStyle = colour;
+  ctx.lineWidth = width;
+  ctx.beginPath();
+  ctx.moveTo(...start);
+  let angle;
+  if (same) {
+    const lift = Math.min(a.y, b.y) - 7;
+    ctx.bezierCurveTo(start[0] + 6, lift, stop[0] - 6, lift, ...stop);
+    angle = Math.atan2(stop[1] - lift, 6);
+  } else {
+    ctx.lineTo(...stop);
+    angle = Math.atan2(stop[1] - start[1], stop[0] - start[0]);
+  }
+  ctx.stroke();
+  ctx.beginPath();
+  ctx.moveTo(...stop);
+  for (const turn of [2.7, -2.7]) ctx.lineTo(stop[0] + 7 * Math.cos(angle + turn), stop[1] + 7 * Math.sin(angle + turn));
+  ctx.closePath();
+  ctx.fill();
+}
+
+function relatives(panel, bar) {
+  const found = new Set([bar]);
+  for (const [from, to] of pairsOf(panel, bar)) { found.add(from); found.add(to); }
+  return found;
+}
+
+function pairsOf(panel, bar) {
+  const found = [];
+  for (let k = 0; k < panel.pairs.length; k += 2)
+    if (panel.pairs[k] === bar || panel.pairs[k + 1] === bar) found.push([panel.pairs[k], panel.pairs[k + 1]]);
+  return found;
+}
+
+/** What each rank holds: stacked steps under a dashed cap. Counts get a line per microbatch where there is room. */
+function drawStrips(scene, panel, here) {
+  const { ctx, theme, x, place } = scene;
+  const strip = panel.strip, top = scene.top || 1;
+  here.strips.forEach((box, rank) => {
+    const y = (value) => box.y + box.h - (value / top) * (box.h - 2);
+    const steps = panel.steps[rank];
+    const high = new Float32Array(steps.rows);
+    strip.names.forEach((name, column) => area(scene, steps, column + 1, high, x, y, paintOf(scene, name), panel));
+    if (strip.counts && (box.h - 2) / top >= 4) units(scene, steps, x, y, panel);
+    ctx.strokeStyle = theme.quiet;
+    ctx.lineWidth = 1;
+    ctx.beginPath();
+    ctx.moveTo(place.left, box.y + box.h + 0.5);
+    ctx.lineTo(place.right, box.y + box.h + 0.5);
+    ctx.stroke();
+    if (strip.cap !== null) dashed(scene, y(strip.cap));
+  });
+}
+
+const paintOf = ({ colours }, name) => colours.memory[name] || colours.memory.parameter;
+
+/** One layer of the stack; `high` carries the upper edge of the layers below and is raised in place. */
+function area({ ctx }, steps, column, high, x, y, paint, panel) {
+  const { rows, width, at } = steps;
+  const until = (i) => x(i + 1 < rows ? at[(i + 1) * width] : panel.end);
+  ctx.fillStyle = paint.fill;
+  ctx.strokeStyle = paint.edge;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  const edge = [];
+  for (let i = 0; i < rows; i++) {
+    const value = at[i * width + column];
+    const from = x(Math.max(at[i * width], 0)), to = until(i);
+    if (value > 0 && to > from) ctx.rect(from, y(high[i] + value), to - from, y(high[i]) - y(high[i] + value));
+    high[i] += value;
+    edge.push([from, to, y(high[i]), value]);
+  }
+  ctx.fill();
+  ctx.beginPath();
+  for (const [from, to, at_y, value] of edge) if (value > 0) { ctx.moveTo(from, at_y); ctx.lineTo(to, at_y); }
+  ctx.stroke();
+}
+
+function units({ ctx, theme }, steps, x, y, panel) {
+  const { rows, width, at } = steps;
+  ctx.strokeStyle = theme.paper;
+  ctx.globalAlpha = 0.55;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  for (let i = 0; i < rows; i++) {
+    const from = x(at[i * width]), to = x(i + 1 < rows ? at[(i + 1) * width] : panel.end);
+    for (let unit = 1; unit < at[i * width + 1]; unit++) { ctx.moveTo(from, y(unit)); ctx.lineTo(to, y(unit)); }
+  }
+  ctx.stroke();
+  ctx.globalAlpha = 1;
+}
+
+function dashed({ ctx, theme, place }, y) {
+  ctx.strokeStyle = theme.cap;
+  ctx.lineWidth = 1.5;
+  ctx.setLineDash([6, 4]);
+  ctx.beginPath();
+  ctx.moveTo(place.left, Math.round(y) + 0.5);
+  ctx.lineTo(place.right, Math.round(y) + 0.5);
+  ctx.stroke();
+  ctx.setLineDash([]);
+}
+
+/** Names of the ranks at the left, what they come to at the right, and the strips' own line of words. */
+function drawSides(scene, panel, here) {
+  const { place, theme } = scene;
+  const every = Math.max(1, Math.ceil(14 / ((here.rows[1] || { y: 99 }).y - here.rows[0].y)));
+  here.rows.forEach((row, rank) => {
+    if (rank % every) return;
+    const y = row.y + row.h / 2 + 0.5;
+    text(scene, `rank ${rank}`, place.left - 8, y, { align: "right" });
+    if (place.width >= 480) text(scene, panel.busy[rank], place.right + 8, y, { colour: theme.quiet });
+  });
+  if (!panel.strip) return;
+  if (!here.together) drawStripHead(scene, panel, 8, here.stripTitle);
+  else drawStripHead(scene, panel, place.right - stripHead(scene, panel).wide, here.y + 33 );
+  const stride = here.strips.length > 1 ? here.strips[1].y - here.strips[0].y : 99;
+  here.strips.forEach((box, rank) => {
+    if (rank % Math.max(1, Math.ceil(14 / stride))) return;
+    const y = box.y + box.h / 2 + 0.5;
+    if (!here.together) text(scene, `rank ${rank}`, place.left - 8, y, { align: "right" });
+    if (place.width >= 480) text(scene, panel.strip.peaks[rank], place.right + 8, y, { colour: theme.quiet });
+  });
+}
+
+function stripHead(scene, panel) {
+  const { ctx, theme, colours } = scene;
+  const strip = panel.strip;
+  ctx.font = `${SMALL}px ${theme.family}`;
+  const parts = [{ words: strip.title, width: ctx.measureText(strip.title).width + 16 }];
+  for (const name of strip.counts ? [] : strip.names)
+    parts.push({ words: name, paint: paintOf(scene, name), width: ctx.measureText(name).width + 32 });
+  if (strip.capLabel) parts.push({ words: strip.capLabel, cap: true, width: ctx.measureText(strip.capLabel).width + 40 });
+  return { parts, wide: parts.reduce((sum, part) => sum + part.width, 0) };
+}
+
+function drawStripHead(scene, panel, x, y) {
+  const { ctx, theme } = scene;
+  for (const part of stripHead(scene, panel).parts) {
+    let at = x;
+    if (part.paint) { swatch(scene, part.paint, x, y - 6); at += 18; }
+    if (part.cap) {
+      ctx.strokeStyle = theme.cap;
+      ctx.lineWidth = 1.5;
+      ctx.setLineDash([6, 4]);
+      ctx.beginPath();
+      ctx.moveTo(x, y);
+      ctx.lineTo(x + 20, y);
+      ctx.stroke();
+      ctx.setLineDash([]);
+      at += 26;
+    }
+    text(scene, part.words, at, y, { colour: part.cap ? theme.cap : part.paint ? theme.ink : theme.quiet });
+    x += part.width;
+  }
+}
+
+/** Outlines of what is pointed at, focused and pinned, with arrows to what the pinned bar needs and feeds. */
+function drawMarks(scene, panel, here, number) {
+  const { ctx, theme, state, x } = scene;
+  const outline = (target, colour, width) => {
+    if (!target || target.panel !== number || target.bar >= panel.bar.length) return;
+    const box = barBox(panel, here, target.bar, x);
+    ctx.strokeStyle = colour;
+    ctx.lineWidth = width;
+    ctx.strokeRect(box.x - 0.5, box.y - 0.5, box.w + 1, box.h + 1);
+  };
+  clipped(scene, () => {
+    outline(state.hovered, theme.ink, 2);
+    outline(state.pinned, theme.ink, 2.5);
+    if (state.keys) outline(state.focused, theme.brand, 3);
+    if (state.pinned && state.pinned.panel === number)
+      for (const [from, to] of pairsOf(panel, state.pinned.bar)) arrow(scene, panel, here, from, to, theme.ink, 1.75);
+  });
+}
+
+// Callouts: a note is put where it covers the least work, and a line leads to its point.
+
+function drawCallouts(scene, panel, here) {
+  const { ctx, theme, place, x } = scene;
+  const taken = [];
+  for (const [rank, time, words, where] of panel.callouts) {
+    const row = where === "memory" && here.strips.length ? here.strips[rank] : here.rows[rank];
+    const point = [x(time), row.y + row.h / 2];
+    if (point[0] < place.left || point[0] > place.right) continue;
+    const box = bestPlace(scene, panel, here, point, scene.width(words) + 14, taken);
+    taken.push(box);
+    const foot = [clamp(point[0], box.x + 6, box.x + box.w - 6), point[1] < box.y ? box.y : box.y + box.h];
+    ctx.strokeStyle = ctx.fillStyle = theme.ink;
+    ctx.lineWidth = 1;
+    ctx.beginPath();
+    ctx.moveTo(...point);
+    ctx.lineTo(...foot);
+    ctx.stroke();
+    ctx.beginPath();
+    ctx.arc(...point, 3, 0, 7);
+    ctx.fill();
+    ctx.fillStyle = theme.note;
+    ctx.beginPath();
+    ctx.roundRect(box.x, box.y, box.w, box.h, 4);
+    ctx.fill();
+    ctx.stroke();
+    text(scene, words, box.x + 7, box.y + box.h / 2 + 0.5);
+  }
+}
+
+const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+
+function bestPlace({ place, x }, panel, here, [px, py], w, taken) {
+  const h = 22;
+  let best = null;
+  for (const dy of [-44, 22, -64, 42, -84, 62, -104, 84])
+    for (const dx of [-w / 2, -w - 10, 10, -w - 40, 40]) {
+      const box = { x: clamp(px + dx, place.left + 2, place.right - w - 2), y: py + dy, w, h };
+      let cost = Math.hypot(box.x + w / 2 - px, box.y + h / 2 - py) * 4;
+      if (box.y < here.y + HEAD - 4 || box.y + h > here.bottom + 4) cost += 20000;
+      for (const other of taken) cost += overlap(box, other) * 20;
+      for (let i = 0; i < panel.bar.length; i++)
+        cost += overlap(box, barBox(panel, here, i, x)) * (panel.bar.stage(i) < 0 ? 0.05 : 1);
+      if (here.stripTitle) cost += overlap(box, { x: 0, y: here.stripTitle - 9, w: 260, h: 18 }) * 2;
+      if (!best || cost < best.cost) best = { ...box, cost };
+    }
+  return best;
+}
+
+function overlap(a, b) {
+  const w = Math.min(a.x + a.w, b.x + b.w) - Math.max(a.x, b.x), h = Math.min(a.y + a.h, b.y + b.h) - Math.max(a.y, b.y);
+  return w > 0 && h > 0 ? w * h : 0;
+}
+
+// The axis: round steps of 1, 2 or 5, labels at least 56 px apart, the unit at the right end.
+
+function ticksOf(scene) {
+  const { place, view, unit } = scene;
+  const scale = unit === "s" && view[1] - view[0] < 1 ? 1000 : 1;
+  const least = ((view[1] - view[0]) * scale * 56) / (place.right - place.left);
+  const power = 10 ** Math.floor(Math.log10(least));
+  let step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= least) || 10 * power;
+  if (unit === "slots" && view[1] - view[0] >= 4) step = Math.max(1, step);
+  const ticks = [];
+  for (let k = Math.ceil((view[0] * scale) / step - 1e-6); k * step <= view[1] * scale + 1e-6; k++)
+    ticks.push([(k * step) / scale, String(+(k * step).toPrecision(8))]);
+  return { ticks, name: unit === "slots" ? "slots" : scale === 1000 ? "ms" : "s" };
+}
+
+function drawGrid(scene) {
+  const { ctx, place, theme, x } = scene;
+  ctx.strokeStyle = theme.grid;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  for (const [time] of ticksOf(scene).ticks)
+    for (const here of place.panels) {
+      const at = Math.round(x(time)) + 0.5;
+      ctx.moveTo(at, here.bars - 3);
+      ctx.lineTo(at, here.bottom + 2);
+    }
+  ctx.stroke();
+}
+
+function drawAxis(scene) {
+  const { ctx, place, theme, x } = scene;
+  const { ticks, name } = ticksOf(scene);
+  ctx.strokeStyle = theme.quiet;
+  ctx.lineWidth = 1;
+  ctx.beginPath();
+  ctx.moveTo(place.left, place.axis + 0.5);
+  ctx.lineTo(place.right, place.axis + 0.5);
+  for (const [time] of ticks) {
+    ctx.moveTo(Math.round(x(time)) + 0.5, place.axis);
+    ctx.lineTo(Math.round(x(time)) + 0.5, place.axis + 5);
+  }
+  ctx.stroke();
+  for (const [time, words] of ticks) text(scene, words, x(time), place.axis + 15, { align: "center" });
+  text(scene, `time in ${name} →`, place.right, place.axis + 30, { align: "right", colour: theme.quiet });
+}
+
+// ----------------------------------------------------------------------------------------------------------- words
+
+const PASSES = { F: "forward", B: "backward", I: "input gradient", W: "weight gradient" };
+
+/** A length or a point of time in the unit of the panel. */
+function say(unit, time) {
+  if (unit === "slots") return String(+time.toFixed(3));
+  return Math.abs(time) >= 1 ? `${time.toFixed(2)} s` : `${Math.round(time * 1000)} ms`;
+}
+
+const long = (unit, time) => (unit === "slots" ? `${say(unit, time)} slot${+time.toFixed(3) === 1 ? "" : "s"}` : say(unit, time));
+
+function nameOf(scene, panel, i) {
+  const paint = scene.colours.bars[panel.bar.kind(i)];
+  if (panel.bar.stage(i) >= 0) {
+    const stage = panel.bar.stage(i), microbatch = panel.bar.microbatch(i);
+    return `${stage}${paint.letter}${microbatch}`;
+  }
+  return panel.names[panel.bar.name(i)] || paint.name;
+}
+
+/** The sentence for one bar or gap. */
+function readBar(scene, { panel: number, bar: i }) {
+  const panel = scene.panels[number], { bar, unit } = panel;
+  const rank = bar.rank(i), from = say(unit, bar.start(i)), to = say(unit, bar.end(i)), took = long(unit, bar.end(i) - bar.start(i));
+  if (bar.kind(i) === scene.colours.idle) return `Rank ${rank} is idle from ${from} to ${to} (${took}).`;
+  let words = `${nameOf(scene, panel, i)} on rank ${rank}: `;
+  if (bar.stage(i) >= 0) {
+    const paint = scene.colours.bars[bar.kind(i)];
+    words += `${PASSES[paint.letter]} of microbatch ${bar.microbatch(i)}${panel.several ? `, stage ${bar.stage(i)}` : ""}, `;
+  }
+  words += `from ${from} to ${to} (${took}).`;
+  if (bar.stage(i) >= 0 && bar.name(i) >= 0) words += ` ${capital(panel.names[bar.name(i)])}.`;
+  const planned = ghostOf(panel, i);
+  if (planned !== null) words += ` Predicted ${say(unit, planned[0])} to ${say(unit, planned[1])}${lateness(unit, bar.end(i) - planned[1])}.`;
+  return words;
+}
+
+const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
+function lateness(unit, late) {
+  if (Math.abs(late) < (unit === "slots" ? 1e-3 : 5e-4)) return "";
+  return `: ${long(unit, Math.abs(late))} ${late > 0 ? "late" : "early"}`;
+}
+
+function ghostOf({ bar, past }, i) {
+  if (bar.stage(i) < 0) return null;
+  for (let k = 0; k < past.length; k++)
+    if (past.kind(k) === bar.kind(i) && past.stage(k) === bar.stage(i) && past.microbatch(k) === bar.microbatch(i))
+      return [past.start(k), past.end(k)];
+  return null;
+}
+
+/** What a pinned bar needs and feeds, in words. */
+function relations(scene, { panel: number, bar }) {
+  const panel = scene.panels[number], need = [], feed = [];
+  for (const [from, to] of pairsOf(panel, bar)) (to === bar ? need : feed).push(from === bar ? to : from);
+  const list = (found) => found.map((i) => `${nameOf(scene, panel, i)} (rank ${panel.bar.rank(i)})`).join(" and ");
+  const parts = [];
+  if (need.length) parts.push(`needs ${list(need)}`);
+  if (feed.length) parts.push(`feeds ${list(feed)}`);
+  return parts.length ? ` Pinned: ${parts.join(", ")}.` : " Pinned.";
+}
+
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+function amount(size) {
+  let unit = 0;
+  while (Math.abs(size) >= 999.5 && unit < 4) { size /= 1000; unit++; }
+  return `${unit === 0 || Math.abs(size) >= 99.95 ? size.toFixed(0) : size.toFixed(1)} ${UNITS[unit]}`;
+}
+
+/** What a rank holds at one moment, for a pointer on its strip. */
+function readStrip(panel, rank, time) {
+  const { rows, width, at } = panel.steps[rank];
+  let row = -1;
+  while (row + 1 < rows && at[(row + 1) * width] <= time) row++;
+  const held = panel.strip.names.map((name, column) => [name, row < 0 ? 0 : at[row * width + 1 + column]]);
+  const when = `Rank ${rank} at ${say(panel.unit, time)}: `;
+  if (panel.strip.counts) return `${when}${held[0][1]} microbatch${held[0][1] === 1 ? "" : "es"} in flight (${panel.strip.peaks[rank]}).`;
+  const sum = held.reduce((total, [, bytes]) => total + bytes, 0);
+  return `${when}${amount(sum)} held: ${held.filter(([, bytes]) => bytes > 0).map(([name, bytes]) => `${name} ${amount(bytes)}`).join(", ")}.`;
+}
+
+// ----------------------------------------------------------------------------------------------------------- table
+
+/** The picture as a real table, made when it is asked for. */
+function fillTable(element, scene) {
+  element.replaceChildren();
+  for (const panel of scene.panels) {
+    const made = document.createElement("table");
+    made.createCaption().textContent = `${panel.title} (${panel.origin})`;
+    const first = made.createTHead().insertRow();
+    for (const words of ["Rank", "What", "From", "To", "Takes"]) {
+      const cell = document.createElement("th");
+      cell.scope = "col";
+      cell.textContent = words;
+      first.append(cell);
+    }
+    const body = made.createTBody();
+    panel.rows.forEach((row, rank) => {
+      for (const i of row) {
+        const line = body.insertRow();
+        const cells = [rank, nameOf(scene, panel, i), say(panel.unit, panel.bar.start(i)), say(panel.unit, panel.bar.end(i)),
+          long(panel.unit, panel.bar.end(i) - panel.bar.start(i))];
+        for (const words of cells) line.insertCell().textContent = words;
+      }
+    });
+    element.append(made);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------- render
+
+/** The elements of one view. */
+function build(el) {
+  const root = document.createElement("div");
+  root.className = "minipar-timeline";
+  root.innerHTML = `<style>${STYLE}</style><canvas tabindex="0" role="img" data-lm-suppress-shortcuts="true"></canvas>
+    <div class="minipar-foot"><div class="minipar-readout" role="status" aria-live="polite"></div>
+    <div class="minipar-tools">
+      <button data-do="reading" aria-pressed="false" title="Read the idle time against all time, or against useful time (key i)">idle / useful</button>
+      <button data-do="in" title="Zoom in (key +, or the wheel after a click)" aria-label="Zoom in">+</button>
+      <button data-do="out" title="Zoom out (key -)" aria-label="Zoom out">−</button>
+      <button data-do="all" title="Show the whole step (key 0)">all</button>
+      <button data-do="table" aria-pressed="false" title="The same as a table (key t)">as table</button>
+    </div></div><div class="minipar-table" hidden></div>`;
+  el.append(root);
+  const [canvas, readout, tableBox] = ["canvas", ".minipar-readout", ".minipar-table"].map((name) => root.querySelector(name));
+  const button = (name) => root.querySelector(`[data-do=${name}]`);
+  return { root, canvas, readout, tableBox, button };
+}
+
+/** Diagonal lines for idle time, one tile. */
+function hatching(ctx, colour, ratio) {
+  const tile = document.createElement("canvas"), size = 8;
+  tile.width = tile.height = size * ratio;
+  const pen = tile.getContext("2d");
+  pen.scale(ratio, ratio);
+  pen.strokeStyle = colour;
+  pen.lineWidth = 1;
+  for (const shift of [-size, 0, size]) {
+    pen.moveTo(shift - 1, size + 1);
+    pen.lineTo(shift + size + 1, -1);
+  }
+  pen.stroke();
+  const pattern = ctx.createPattern(tile, "repeat");
+  pattern.setTransform(new DOMMatrix().scale(1 / ratio));
+  return pattern;
+}
+
+class View {
+  constructor(model, el) {
+    this.model = model;
+    this.parts = build(el);
+    this.ctx = this.parts.canvas.getContext("2d");
+    this.state = { hovered: null, focused: null, pinned: null, keys: false, reading: 0, strip: null };
+    this.answers = new Map();
+    this.widths = new Map();
+    this.revision = 0;
+    this.waiting = 0;
+    this.receive();
+    this.listen();
+  }
+
+  /** Take what Python sent; whatever was pointed at belonged to the old trace. */
+  receive() {
+    this.colours = this.model.get("colours");
+    const head = this.model.get("head");
+    this.apart = head.apart;
+    this.panels = unpack(head, this.model.get("numbers"));
+    this.unit = this.panels.length ? this.panels[0].unit : "slots";
+    this.top = Math.max(1, ...this.panels.filter((panel) => panel.strip).map((panel) => Math.max(panel.strip.top, panel.strip.cap || 0)));
+    Object.assign(this.state, { hovered: null, focused: null, pinned: null, strip: null });
+    this.answers.clear();
+    this.whole = [0, Math.max(...this.panels.map((panel) => panel.end), 1e-9)];
+    this.view = [...this.whole];
+    this.parts.canvas.setAttribute("aria-label", `Timeline. ${head.summary}`);
+    if (!this.parts.tableBox.hidden) fillTable(this.parts.tableBox, this);
+    this.later();
+  }
+
+  /** Draw with the next frame, once, however many things changed. */
+  later() {
+    if (!this.waiting) this.waiting = requestAnimationFrame(() => { this.waiting = 0; this.paint(); });
+  }
+
+  paint() {
+    const { canvas, root } = this.parts;
+    const width = root.clientWidth;
+    if (!width || !this.panels.length) return;
+    const ratio = window.devicePixelRatio || 1;
+    const theme = themeOf(root);
+    if (!this.theme || theme.family !== this.theme.family) this.widths.clear();
+    this.theme = theme;
+    this.place = layout(this.panels, width, this.apart, (words) => this.width(words));
+    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(this.place.height * ratio)) {
+      canvas.width = Math.round(width * ratio);
+      canvas.height = Math.round(this.place.height * ratio);
+      canvas.style.height = `${this.place.height}px`;
+    }
+    this.ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const key = `${theme.hatch} ${ratio}`;
+    if (this.hatchKey !== key) { this.hatch = hatching(this.ctx, theme.hatch, ratio); this.hatchKey = key; }
+    const { left, right } = this.place, [from, to] = this.view;
+    const slope = (right - left) / (to - from);
+    this.x = (time) => left + (time - from) * slope;
+    draw(this);
+    this.read();
+    canvas.dataset.rev = String(++this.revision);
+  }
+
+  /** Width of a text at 12 px, measured once. */
+  width(words) {
+    let known = this.widths.get(words);
+    if (known === undefined) {
+      this.ctx.font = `${SMALL}px ${this.theme.family}`;
+      known = this.ctx.measureText(words).width;
+      this.widths.set(words, known);
+    }
+    return known;
+  }
+
+  /** What may be written in a bar, longest first. */
+  labels(panel, i) {
+    const stage = panel.bar.stage(i);
+    if (stage < 0) return [panel.names[panel.bar.name(i)] || ""];
+    const letter = this.colours.bars[panel.bar.kind(i)].letter, microbatch = panel.bar.microbatch(i);
+    const short = `${letter}${microbatch}`;
+    return panel.several ? [`${stage}${short}`, short, `${microbatch}`] : [short, `${microbatch}`];
+  }
+
+  // -- what is read ------------------------------------------------------------------------------------------------
+
+  read() {
+    const { state, parts } = this;
+    const target = state.hovered || (state.keys ? state.focused : null) || state.pinned;
+    let words;
+    if (state.strip) words = readStrip(this.panels[state.strip.panel], state.strip.rank, state.strip.time);
+    else if (target) {
+      words = readBar(this, target) + this.reason(target);
+      if (state.pinned && same(target, state.pinned)) words += relations(this, target);
+    } else words = this.panels.map((panel) => (this.panels.length > 1 ? `${panel.title}: ` : "") + panel.readings[state.reading]).join(" ");
+    if (parts.readout.textContent !== words) parts.readout.textContent = words;
+  }
+
+  /** Why the rank waited: for a gap itself, for a bar the gap right before it. Python is asked once and answers later. */
+  reason({ panel: number, bar: i }) {
+    const panel = this.panels[number], { bar } = panel;
+    if (bar.stage(i) < 0 && bar.kind(i) !== this.colours.idle) return "";
+    const near = (panel.end || 1) * 1e-5;
+    const isGap = (k) => bar.kind(k) === this.colours.idle;
+    const gap = isGap(i) ? i : panel.rows[bar.rank(i)].find((k) => isGap(k) && Math.abs(bar.end(k) - bar.start(i)) < near);
+    if (gap === undefined) return "";
+    const key = `${number}:${gap}`;
+    if (!this.answers.has(key)) {
+      this.answers.set(key, "");
+      const time = isGap(i) && this.pointer !== undefined && this.pointer > bar.start(gap) && this.pointer < bar.end(gap) ? this.pointer : (bar.start(gap) + bar.end(gap)) / 2;
+      this.model.send({ ask: "why", panel: number, rank: bar.rank(gap), time, key: `${this.serial()}/${key}` });
+    }
+    const answer = this.answers.get(key);
+    if (!answer) return "";
+    return isGap(i) ? ` ${answer}` : ` Before it, idle for ${long(panel.unit, bar.end(gap) - bar.start(gap))}. ${answer}`;
+  }
+
+  /** Answers to questions about a trace that is no longer shown are dropped by this number. */
+  serial() { return this.model.get("head").serial; }
+
+  answer(content) {
+    if (content.answer !== "why") return;
+    const [serial, key] = content.key.split("/");
+    if (+serial !== this.serial()) return;
+    this.answers.set(key, content.sentence);
+    if (this.place) this.read();
+  }
+
+  // -- pointing ----------------------------------------------------------------------------------------------------
+
+  /** The bar or gap at a point of the canvas, or null. */
+  hit(px, py) {
+    if (!this.place || px < this.place.left || px > this.place.right) return null;
+    const time = this.time(px);
+    for (const [number, here] of this.place.panels.entries()) {
+      const rank = here.rows.findIndex((row) => py >= row.y && py < row.y + row.h);
+      if (rank < 0) continue;
+      const panel = this.panels[number];
+      let found = null;
+      for (const i of panel.rows[rank]) {
+        if (panel.bar.start(i) > time) break;
+        if (panel.bar.end(i) <= time) continue;
+        const box = barBox(panel, here, i, this.x);
+        if (py >= box.y - 6 && (found === null || panel.bar.lane(i) <= 0 || py >= box.y)) found = i;
+      }
+      return found === null ? null : { panel: number, bar: found };
+    }
+    return null;
+  }
+
+  strip(px, py) {
+    if (!this.place || px < this.place.left || px > this.place.right) return null;
+    for (const [panel, here] of this.place.panels.entries()) {
+      const rank = here.strips.findIndex((box) => py >= box.y && py <= box.y + box.h);
+      if (rank >= 0) return { panel, rank, time: this.time(px) };
+    }
+    return null;
+  }
+
+  time(px) {
+    const { left, right } = this.place;
+    return this.view[0] + ((px - left) / (right - left)) * (this.view[1] - this.view[0]);
+  }
+
+  move(event) {
+    const [px, py] = [event.offsetX, event.offsetY];
+    if (this.drag) {
+      const shift = ((this.drag.px - px) / (this.place.right - this.place.left)) * (this.drag.view[1] - this.drag.view[0]);
+      if (Math.abs(this.drag.px - px) > 3) this.drag.moved = true;
+      return this.look(this.drag.view[0] + shift, this.drag.view[1] + shift);
+    }
+    this.pointer = this.place ? this.time(px) : undefined;
+    const target = this.hit(px, py);
+    const strip = target ? null : this.strip(px, py);
+    this.state.keys = false;
+    if (same(target, this.state.hovered) && !strip && !this.state.strip) return;
+    this.state.hovered = target;
+    this.state.strip = strip;
+    this.later();
+  }
+
+  click(event) {
+    const target = this.hit(event.offsetX, event.offsetY);
+    this.state.keys = false;
+    this.state.focused = target || this.state.focused;
+    this.pin(target);
+  }
+
+  /** Pin a bar, or let go of it when it is pinned already or nothing is meant. */
+  pin(target) {
+    const isBar = target && this.panels[target.panel].bar.kind(target.bar) !== this.colours.idle;
+    this.state.pinned = isBar && !same(target, this.state.pinned) ? target : null;
+    this.later();
+  }
+
+  // -- zooming -----------------------------------------------------------------------------------------------------
+
+  /** Show from..to, kept inside the step and not shorter than a thousandth of it. */
+  look(from, to) {
+    const [low, high] = this.whole;
+    const width = clamp(to - from, (high - low) / 1000, high - low);
+    from = clamp(from, low, high - width);
+    this.view = [from, from + width];
+    this.later();
+  }
+
+  zoom(factor, around) {
+    const [from, to] = this.view;
+    this.look(around - (around - from) * factor, around + (to - around) * factor);
+  }
+
+  middle() {
+    const { focused, pinned } = this.state, target = pinned || focused;
+    if (!target) return (this.view[0] + this.view[1]) / 2;
+    const { bar } = this.panels[target.panel];
+    return (bar.start(target.bar) + bar.end(target.bar)) / 2;
+  }
+
+  wheel(event) {
+    if (!(event.ctrlKey || event.metaKey || document.activeElement === this.parts.canvas)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (Math.abs(event.deltaX) > Math.abs(event.deltaY)) {
+      const shift = (event.deltaX / 600) * (this.view[1] - this.view[0]);
+      this.look(this.view[0] + shift, this.view[1] + shift);
+    } else this.zoom(Math.exp(clamp(event.deltaY, -200, 200) / 400), this.time(event.offsetX));
+  }
+
+  // -- keys --------------------------------------------------------------------------------------------------------
+
+  key(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const act = {
+      ArrowRight: () => this.along(1), ArrowLeft: () => this.along(-1), ArrowDown: () => this.across(1), ArrowUp: () => this.across(-1),
+      Home: () => this.along(-Infinity), End: () => this.along(Infinity), Enter: () => this.pin(this.state.focused), " ": () => this.pin(this.state.focused),
+      Escape: () => this.free(), "+": () => this.zoom(0.7, this.middle()), "=": () => this.zoom(0.7, this.middle()),
+      "-": () => this.zoom(1 / 0.7, this.middle()), 0: () => this.look(...this.whole), i: () => this.toggleReading(), t: () => this.toggleTable(),
+    }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.state.keys = true;
+    this.state.hovered = this.state.strip = null;
+    this.pointer = undefined;
+    act();
+    this.later();
+  }
+
+  /** One bar on along the rank; the first key press stands on the first bar. */
+  along(by) {
+    const at = this.state.focused;
+    if (!at) { this.focus({ panel: 0, bar: this.panels[0].rows.find((row) => row.length)?.[0] ?? 0 }); return; }
+    const panel = this.panels[at.panel], row = panel.rows[panel.bar.rank(at.bar)];
+    this.focus({ panel: at.panel, bar: row[clamp(row.indexOf(at.bar) + by, 0, row.length - 1)] });
+  }
+
+  /** The bar at the same time one rank up or down; over the last rank into the next panel. */
+  across(by) {
+    const at = this.state.focused;
+    if (!at) { this.along(0); return; }
+    const { bar } = this.panels[at.panel];
+    const time = Math.max(bar.start(at.bar), Math.min(this.walkTime ?? bar.start(at.bar), bar.end(at.bar) - 1e-6));
+    let { panel } = at, rank = bar.rank(at.bar) + by;
+    if (rank < 0) { panel -= 1; rank = this.panels[panel] ? this.panels[panel].ranks - 1 : 0; }
+    else if (rank >= this.panels[panel].ranks) { panel += 1; rank = 0; }
+    if (!this.panels[panel]) return;
+    const next = this.panels[panel], row = next.rows[rank];
+    if (!row.length) return;
+    const found = row.findLast((i) => next.bar.start(i) <= time + 1e-6) ?? row[0];
+    this.focus({ panel, bar: found });
+    this.walkTime = time;
+  }
+
+  focus(target) {
+    this.state.focused = target;
+    const { bar } = this.panels[target.panel], [from, to] = this.view;
+    const start = bar.start(target.bar), end = bar.end(target.bar);
+    this.walkTime = start;
+    if (start < from || end > to) this.look(start - (to - from) * 0.3, start + (to - from) * 0.7);
+  }
+
+  /** Esc lets go of one thing at a time: the pin, the zoom, the bar. */
+  free() {
+    const zoomed = this.view[0] > this.whole[0] || this.view[1] < this.whole[1];
+    if (this.state.pinned) this.state.pinned = null;
+    else if (zoomed) this.look(...this.whole);
+    else { this.state.focused = null; this.state.keys = false; }
+  }
+
+  toggleReading() {
+    this.state.reading = 1 - this.state.reading;
+    this.parts.button("reading").setAttribute("aria-pressed", String(this.state.reading === 1));
+    this.state.keys = false;
+    this.state.focused = this.state.pinned = null;
+    this.later();
+  }
+
+  toggleTable() {
+    const { tableBox } = this.parts;
+    tableBox.hidden = !tableBox.hidden;
+    if (!tableBox.hidden) fillTable(tableBox, this);
+    this.parts.button("table").setAttribute("aria-pressed", String(!tableBox.hidden));
+  }
+
+  // -- listening ---------------------------------------------------------------------------------------------------
+
+  listen() {
+    const { canvas, root } = this.parts;
+    this.ends = [];
+    const on = (target, name, does, options) => {
+      target.addEventListener(name, does, options);
+      this.ends.push(() => target.removeEventListener(name, does, options));
+    };
+    on(canvas, "pointermove", (event) => this.move(event));
+    on(canvas, "pointerleave", () => { this.state.hovered = this.state.strip = null; this.pointer = undefined; this.later(); });
+    on(canvas, "pointerdown", (event) => {
+      const zoomed = this.view[1] - this.view[0] < this.whole[1] - this.whole[0];
+      this.drag = zoomed ? { px: event.offsetX, view: [...this.view], moved: false } : null;
+    });
+    on(window, "pointerup", (event) => {
+      const dragged = this.drag && this.drag.moved;
+      this.drag = null;
+      this.dragged = dragged && event.target === canvas;
+    });
+    on(canvas, "click", (event) => { if (this.dragged) this.dragged = false; else this.click(event); });
+    on(canvas, "dblclick", () => this.look(...this.whole));
+    on(canvas, "wheel", (event) => this.wheel(event), { passive: false });
+    on(canvas, "keydown", (event) => this.key(event));
+    on(canvas, "blur", () => { this.state.keys = false; this.later(); });
+    on(canvas, "focus", () => { if (canvas.matches(":focus-visible")) { this.state.keys = true; if (!this.state.focused) this.along(0); this.later(); } });
+    const tools = {
+      reading: () => this.toggleReading(), table: () => this.toggleTable(), all: () => this.look(...this.whole),
+      in: () => this.zoom(0.7, this.middle()), out: () => this.zoom(1 / 0.7, this.middle()),
+    };
+    for (const [name, does] of Object.entries(tools)) on(this.parts.button(name), "click", does);
+    this.watch(root);
+    const changed = () => { if (!this.stale) { this.stale = true; queueMicrotask(() => { this.stale = false; this.receive(); }); } };
+    const told = (content) => this.answer(content);
+    this.model.on("change:head", changed);
+    this.model.on("change:numbers", changed);
+    this.model.on("msg:custom", told);
+    this.ends.push(() => {
+      this.model.off("change:head", changed);
+      this.model.off("change:numbers", changed);
+      this.model.off("msg:custom", told);
+    });
+  }
+
+  /** Draw again when the width, the theme or the pixel ratio changes. */
+  watch(root) {
+    const size = new ResizeObserver(() => this.later());
+    size.observe(root);
+    const theme = new MutationObserver(() => this.later());
+    theme.observe(document.body, { attributes: true });
+    theme.observe(document.documentElement, { attributes: true });
+    let screen = null;
+    const ratio = () => {
+      if (screen) screen.removeEventListener("change", ratio);
+      screen = window.matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
+      screen.addEventListener("change", ratio);
+      this.later();
+    };
+    ratio();
+    this.ends.push(() => { size.disconnect(); theme.disconnect(); screen.removeEventListener("change", ratio); });
+  }
+
+  end() {
+    cancelAnimationFrame(this.waiting);
+    for (const does of this.ends) does();
+    this.parts.root.remove();
+  }
+}
+
+function same(one, other) {
+  return one === other || Boolean(one && other && one.panel === other.panel && one.bar === other.bar);
+}
+
+function render({ model, el }) {
+  const view = new View(model, el);
+  return () => view.end();
+}
+
+export default { render };
