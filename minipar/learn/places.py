@@ -86,9 +86,11 @@ def as_widget(part: Any):
         return HTML(part.html())
     if isinstance(part, str):
         return _sentence(part)
-    from IPython.core.formatters import DisplayFormatter
+    if isinstance(getattr(part, "panel", None), Widget):  # an explorer: its controls and its picture
+        return part.panel
+    from IPython.core.interactiveshell import InteractiveShell
 
-    data, metadata = DisplayFormatter().format(part)
+    data, metadata = InteractiveShell.instance().display_formatter.format(part)
     return Output(outputs=({"output_type": "display_data", "data": data, "metadata": metadata},))
 
 

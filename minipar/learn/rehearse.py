@@ -1,0 +1,159 @@
+"""Who would send what to whom? A worker's program rehearsed in this process, every message written down.
+
+    rehearse(ring, 4, x) -> Rehearsal
+        results     what each rank returned
+        messages    Sent(source, target, value), in the order in which they were sent
+        waiting     rank -> the rank whose message it waits for, when nobody can go on any more
+        missing     (rank, peer): a rank that sent to, or waits for, a peer that does not exist
+        left        messages that were sent and never collected
+        error       (rank, exception) of the first rank that raised
+
+One thread a rank, one lock, letters kept until they are collected.  A standstill is seen at once, without waiting for
+a time limit: that is why a check rehearses before it runs on real processes.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from minipar.learn.safely import LIMIT, Capture, end_thread, said
+
+
+class Sent(NamedTuple):
+    source: int
+    target: int
+    value: Any
+
+
+class Halt(BaseException):
+    """Ends a rank's thread; a BaseException, so that a learner's ``except Exception`` lets it through."""
+
+
+@dataclass
+class Rehearsal:
+    """What a program did on ``ranks`` ranks; whether it went well is for the check to say."""
+
+    ranks: int
+    results: list[Any] = field(default_factory=list)
+    messages: list[Sent] = field(default_factory=list)
+    waiting: dict[int, int] = field(default_factory=dict)
+    missing: tuple[int, int] | None = None
+    left: list[Sent] = field(default_factory=list)
+    error: tuple[int, BaseException] | None = None
+    endless: bool = False
+
+    def route(self) -> list[tuple[int, int]]:
+        return [(sent.source, sent.target) for sent in self.messages]
+
+
+class _Stage:
+    """The state that all ranks of a rehearsal share, under one lock."""
+
+    def __init__(self, ranks: int):
+        self.seen = Rehearsal(ranks, results=[None] * ranks)
+        self.changed = threading.Condition()
+        self.letters: dict[tuple[int, int], list[Sent]] = {}
+        self.waits: dict[int, int] = {}
+        self.playing = set(range(ranks))
+        self.halted = False
+
+    def send(self, source: int, target: int, value: Any) -> None:
+        with self.changed:
+            self._must_exist(source, target)
+            sent = Sent(source, target, value)
+            self.seen.messages.append(sent)
+            self.letters.setdefault((source, target), []).append(sent)
+            self.changed.notify_all()
+
+    def recv(self, rank: int, source: int) -> Any:
+        with self.changed:
+            self._must_exist(rank, source)
+            while not self.letters.get((source, rank)):
+                self.waits[rank] = source
+                self._look_for_a_standstill()
+                if self.halted:
+                    raise Halt
+                self.changed.wait()
+                self.waits.pop(rank, None)
+            return self.letters[source, rank].pop(0).value
+
+    def leave(self, rank: int) -> None:
+        with self.changed:
+            self.playing.discard(rank)
+            self._look_for_a_standstill()
+
+    def _must_exist(self, rank: int, peer: Any) -> None:
+        if self.halted:
+            raise Halt
+        if not isinstance(peer, int) or not 0 <= peer < self.seen.ranks:
+            if self.seen.missing is None:
+                self.seen.missing = (rank, peer)
+            raise Halt
+
+    def _look_for_a_standstill(self) -> None:
+        blocked = {rank: source for rank, source in self.waits.items() if not self.letters.get((source, rank))}
+        if self.playing and set(blocked) == self.playing and not self.halted:
+            self.seen.waiting = dict(sorted(blocked.items()))
+            self.halted = True
+            self.changed.notify_all()
+
+
+class _Part:
+    """The handle ``w`` of one rank in a rehearsal."""
+
+    def __init__(self, stage: _Stage, rank: int):
+        self._stage = stage
+        self.rank = rank
+        self.ranks = stage.seen.ranks
+        self.device = "cpu"
+        self.state: dict = {}
+
+    def send(self, tensor, to: int) -> None:
+        self._stage.send(self.rank, to, tensor.clone() if hasattr(tensor, "clone") else tensor)
+
+    def recv(self, source: int, like=None):
+        return self._stage.recv(self.rank, source)
+
+    def __getattr__(self, name: str):
+        raise AttributeError(f"this exercise needs only w.rank, w.ranks, w.send and w.recv, not w.{name}")
+
+
+def rehearse(program: Callable, ranks: int, *arguments: Any, limit: float = LIMIT) -> Rehearsal:
+    """Play ``program(w, *arguments)`` on ``ranks`` ranks in this process; each gets its own copy of the arguments."""
+    import copy
+
+    stage = _Stage(ranks)
+    copies = [copy.deepcopy(arguments) for _ in range(ranks)]
+
+    def play(rank: int) -> None:
+        with Capture() as printed:
+            try:
+                stage.seen.results[rank] = program(_Part(stage, rank), *copies[rank])
+            except Halt:
+                pass
+            except BaseException as error:
+                if stage.seen.error is None and not stage.halted:
+                    stage.seen.error = (rank, error)
+        said.append(printed.text())
+        stage.leave(rank)
+
+    threads = [
+        threading.Thread(target=contextvars.copy_context().run, args=(play, rank), daemon=True) for rank in range(ranks)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(limit)
+    if any(thread.is_alive() for thread in threads):
+        stage.seen.endless = True
+        with stage.changed:
+            stage.halted = True
+            stage.changed.notify_all()
+        for thread in threads:
+            end_thread(thread)
+    stage.seen.left = [sent for letters in stage.letters.values() for sent in letters]
+    return stage.seen
