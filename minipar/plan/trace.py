@@ -111,7 +111,7 @@ class Trace:
     def bubble(self) -> float:
         """Idle share of all device time: idle / total."""
         total = self.makespan * self.ranks
-        return 1 - self._useful / total if total else 0.0
+        return (total - self._useful) / total if total else 0.0
 
     @property
     def overhead(self) -> float:

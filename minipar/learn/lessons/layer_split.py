@@ -146,8 +146,8 @@ def why_slow(split_layers, costs, parts, cut) -> str:
         costs, parts = HEAVY_END
         slowest = load(costs, call(split_layers, costs, parts))
         return (
-            f"Good for the first parts, and the rest lands on the last: on `{short(costs)}` in {parts} your slowest part "
-            f"takes {slowest:g}, {load(costs, minipar.split(costs, parts)):g} is possible."
+            f"Good for the first parts, and the rest lands on the last: on `{short(costs)}` in {parts} your slowest "
+            f"part takes {slowest:g}, {load(costs, minipar.split(costs, parts)):g} is possible."
         )
     if max(sizes) - min(sizes) <= 1:
         return (
@@ -199,7 +199,7 @@ def for_real(split_layers) -> Verdict:
     if wrong:
         return not_yet(wrong, tried="your cut of a GPT with 6 blocks, for real")
     return right(
-        f"The optimum on {len(HIDDEN) + 2} lists, and four processes trained your cut with the gradients of the whole one.",
+        f"The optimum on {len(HIDDEN) + 2} lists, and four processes trained your cut: gradients as unsplit.",
         picture=lambda: drawn(made, step),
     )
 

@@ -149,7 +149,7 @@ LESSON = Lesson(
                 ),
                 Option(
                     "4",
-                    "Right: it runs 4 forwards before the first backward comes home, and then one goes for each that comes.",
+                    "Right: it runs 4 forwards before the first backward comes home, then one leaves for each that comes.",
                 ),
                 Option(
                     "2", "Four ranks are on the way down and back: rank 0 must start 4 before the first one returns."

@@ -63,8 +63,8 @@ def doubled(costs, parts):
         ),
         (
             fill_to_average,
-            "Good for the first parts, and the rest lands on the last: on `[4, 2×8, 9]` in 4 your slowest part takes 11, "
-            "9 is possible.",
+            "Good for the first parts, and the rest lands on the last: on `[4, 2×8, 9]` in 4 your slowest part takes "
+            "11, 9 is possible.",
         ),
         (lost, "Layer 6 is in no part."),
         (doubled, "Layer 6 is in part 1 and part 2."),
@@ -73,7 +73,8 @@ def doubled(costs, parts):
          "layers, and the parts follow each other."),
         (lambda costs, parts: [*best(costs, parts), []], "You made 5 parts; 4 were asked for."),
         (lambda costs, parts: 9, "Answer a list of parts, each a list of layers."),
-        (lambda costs, parts: [*best(costs, parts)[:-1], [9, 10]], "Layer 10 does not exist: 10 layers are numbered 0 to 9."),
+        (lambda costs, parts: [*best(costs, parts)[:-1], [9, 10]],
+         "Layer 10 does not exist: 10 layers are numbered 0 to 9."),
     ],
 )  # fmt: skip
 def test_each_wrong_cut(wrong, sentence):
