@@ -1,0 +1,20 @@
+"""What does a token do with what it has read?
+
+    [hidden] ── up ──► [4 hidden] ── GELU ──► [4 hidden] ── down ──► [hidden]      each position on its own
+"""
+
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+
+
+class MLP(nn.Module):
+    """Two linear layers with a GELU between them; the middle is `expansion` times wider than the ends."""
+
+    def __init__(self, hidden: int, expansion: int = 4):
+        super().__init__()
+        self.up = nn.Linear(hidden, expansion * hidden)
+        self.down = nn.Linear(expansion * hidden, hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[batch, seq, hidden] -> [batch, seq, hidden]."""
+        return self.down(gelu(self.up(x)))

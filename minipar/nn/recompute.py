@@ -1,0 +1,31 @@
+"""Can a block give its activations back and still be trained?
+
+    forward   x ──► block (nothing kept but x) ──► y
+    backward  x ──► block once more, kept this time ──► y, and back through it at once
+
+It pays one more forward, and holds the activations of one block at a time (Chen et al. 2016, arXiv:1604.06174).
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class Recompute(torch.autograd.Function):
+    """`Recompute.apply(block, x)` is `block(x)`, with x alone kept for the backward."""
+
+    @staticmethod
+    def forward(context, block: nn.Module, x: Tensor) -> Tensor:
+        """x: any shape the block takes. Autograd records nothing inside a Function's forward."""
+        context.block = block
+        context.save_for_backward(x)
+        return block(x)
+
+    @staticmethod
+    def backward(context, gradient: Tensor):
+        """gradient: of the block's output. The block's parameters get theirs here; x's is returned."""
+        (x,) = context.saved_tensors
+        x = x.detach().requires_grad_()
+        with torch.enable_grad():
+            y = context.block(x)
+        torch.autograd.backward(y, gradient)
+        return None, x.grad

@@ -1,0 +1,74 @@
+"""What does one stage of a pipeline do with one microbatch, and what must it keep in between?
+
+    forward    x ──► module ──► y            keeps x and y, and autograd keeps what the backward will need
+    backward   gradient of y ──► gradient of x     and adds to the gradient of each parameter; keeps nothing
+
+The last stage's y is the microbatch's loss, already weighted: the mean over its own tokens times its share of the
+batch's tokens. So the gradients of all microbatches add up to the gradient of the batch's mean loss, also when the
+last microbatch is smaller.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from minipar.run.ledger import ACTIVATION, BATCH, NoLedger
+
+
+class Stage:
+    """Some consecutive layers on one device, and the microbatches that are in flight there.
+
+    module: takes and returns one tensor. loss: of the last stage only, (outputs, targets) -> scalar mean.
+    """
+
+    def __init__(self, module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor] | None = None):
+        self.module, self.loss = module, loss
+        self.in_flight: dict[int, tuple[Tensor, Tensor]] = {}     # microbatch -> (x, y)
+        self.memory = NoLedger()
+        self.inputs: Sequence[Tensor] = ()
+        self.targets: Sequence[Tensor] = ()
+        self.weights: Sequence[float] = ()
+        self.total: Tensor | None = None
+
+    def feed(self, inputs: Sequence[Tensor] = (), targets: Sequence[Tensor] = (), memory=None) -> None:
+        """The microbatches of one step: inputs for the first stage, targets for the last. Starts a new step."""
+        self.inputs, self.targets, self.memory = inputs, targets, memory or self.memory
+        self.in_flight.clear()
+        tokens = sum(part.numel() for part in targets)
+        self.weights = [part.numel() / tokens for part in targets]
+        self.total = None
+
+    def forward(self, microbatch: int, x: Tensor | None = None) -> Tensor:
+        """x: what the stage before made (None on the first stage). Returns y, free of the graph behind it."""
+        if x is None:
+            x = self.inputs[microbatch]
+        elif x.is_floating_point():
+            x.requires_grad_()
+        self.memory.hold(x, ACTIVATION)
+        with self.memory.saving():
+            y = self.module(x)
+            if self.loss is not None:
+                y = self.loss(y, self.targets[microbatch]) * self.weights[microbatch]
+        self.in_flight[microbatch] = x, y
+        self.memory.hold(y, ACTIVATION)
+        made = y.detach()
+        if self.loss is not None:
+            self._add_loss(made)
+        return made
+
+    def backward(self, microbatch: int, gradient: Tensor | None = None) -> Tensor | None:
+        """gradient: of y (None on the last stage, where y is the loss). Returns the gradient of x, None on the first."""
+        x, y = self.in_flight.pop(microbatch)
+        with self.memory.saving():      # a block that recomputes saves again on its way back
+            torch.autograd.backward(y, gradient)
+        self.memory.release(x, ACTIVATION)
+        self.memory.release(y, ACTIVATION)
+        return x.grad
+
+    def _add_loss(self, loss: Tensor) -> None:
+        if self.total is None:
+            self.total = loss.clone()
+            self.memory.hold(self.total, BATCH)
+        else:
+            self.total += loss
