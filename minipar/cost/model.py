@@ -1,0 +1,137 @@
+"""What fills a device that trains a GPT, before anything has run?
+
+    parameter    ████            every weight, 4 bytes each in float32
+    gradient     ████            one number a weight
+    optimizer    ████████        SGD none, momentum one, AdamW two numbers a weight
+    activation   ██████████ …    what the forward keeps for the backward: grows with batch and sequence
+    batch        ▏               token numbers and targets, 8 bytes each
+
+A model is anything with ``layers``, ``hidden``, ``heads``, ``vocabulary``, ``context`` and ``tied``: `minipar.GPT` has
+them, `Shape` is the same as plain numbers. N = batch · sequence is the number of tokens in what follows.
+
+Activations of one block, counted in storages that autograd keeps once each (numbers, not bytes):
+
+    first norm     input N·h, mean and deviation 2·N        queries, keys, values    their input N·h, 3·N·h themselves
+    softmax        weights heads·batch·sequence²            output layer             its input N·h
+    second norm    input N·h, mean and deviation 2·N        up, GELU, down           N·h, 4·N·h, 4·N·h
+                                                            ────────────────────────────────────────────────────
+    together       16·N·h + 4·N + heads·batch·sequence²
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Optimizer(enum.Enum):
+    """An optimizer by the name a learner reads; ``averages`` is how many numbers it keeps a parameter."""
+
+    SGD = "SGD"
+    MOMENTUM = "momentum"
+    ADAMW = "AdamW"
+
+    @property
+    def averages(self) -> int:
+        return {Optimizer.SGD: 0, Optimizer.MOMENTUM: 1, Optimizer.ADAMW: 2}[self]
+
+    @classmethod
+    def named(cls, name: str | Optimizer) -> Optimizer:
+        """The optimizer of this name; ValueError lists the names there are."""
+        try:
+            return cls(name)
+        except ValueError:
+            raise ValueError(f"{name!r} is no optimizer here; there are {', '.join(one.value for one in cls)}.") from None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes of a GPT as plain numbers, with the names that `minipar.GPT` uses."""
+
+    layers: int = 8
+    hidden: int = 64
+    heads: int = 4
+    vocabulary: int = 256
+    context: int = 64
+    tied: bool = False
+    recompute: bool = False
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """Bytes of one training step by kind, each at its own highest point of the step."""
+
+    parameter: int
+    gradient: int
+    optimizer: int
+    batch: int
+    activation: int
+
+    @property
+    def total(self) -> int:
+        """All kinds together: an upper bound, since they do not all stand highest at the same moment."""
+        return self.parameter + self.gradient + self.optimizer + self.batch + self.activation
+
+
+def layer_parameters(model) -> tuple[int, ...]:
+    """Numbers of weights, layer by layer: the embedding, the blocks, the head.
+
+    A tied head uses the embedding's table and adds only its norm.
+    """
+    hidden, table = model.hidden, model.vocabulary * model.hidden
+    block = 12 * hidden**2 + 13 * hidden
+    head = 2 * hidden + (0 if model.tied else table)
+    return (table + model.context * hidden, *[block] * depth(model), head)
+
+
+def parameters(model) -> int:
+    """The number of weights of the whole model."""
+    return sum(layer_parameters(model))
+
+
+def depth(model) -> int:
+    """How many blocks; a description that lists its layers counts embedding and head too."""
+    return model.layers if isinstance(model.layers, int) else len(model.layers) - 2
+
+
+def block_activations(model, batch: int, sequence: int) -> int:
+    """Numbers that one block keeps for its backward, its own input included."""
+    tokens = batch * sequence
+    return 16 * tokens * model.hidden + 4 * tokens + model.heads * batch * sequence**2
+
+
+def head_activations(model, batch: int, sequence: int) -> int:
+    """Numbers that head and loss keep: norm and its input, the table's input, the logarithms of the guesses, the loss."""
+    tokens = batch * sequence
+    return 2 * tokens * model.hidden + 2 * tokens + tokens * model.vocabulary + 2
+
+
+def activations(model, batch: int, sequence: int) -> int:
+    """Numbers held at the highest point of a step.
+
+    With recompute each block keeps its input alone. The highest point is then the later of two: the end of the
+    forward, with the head's part, or the backward of the last block, which has just been computed once more.
+    """
+    block, head = block_activations(model, batch, sequence), head_activations(model, batch, sequence)
+    if not model.recompute:
+        return depth(model) * block + head
+    inputs = depth(model) * batch * sequence * model.hidden
+    return inputs + max(head, block)
+
+
+def step_bytes(model, batch: int, sequence: int, optimizer: str | Optimizer = "AdamW", width: int = 4) -> Bytes:
+    """Bytes of one training step on one device; `width` is the bytes of a number (4 for float32)."""
+    weights = parameters(model)
+    states = Optimizer.named(optimizer).averages
+    return Bytes(
+        parameter=width * weights,
+        gradient=width * weights,
+        optimizer=states * width * weights,
+        batch=2 * 8 * batch * sequence,
+        activation=width * activations(model, batch, sequence),
+    )
+
+
+#: Bytes a parameter, weights alone in FP16, and to train in mixed precision with AdamW:
+#: 2 weight + 2 gradient + 4 weight in FP32 + 8 averages (Rajbhandari et al. 2020, ZeRO, section 3.1).
+TO_SERVE, TO_TRAIN = 2, 16
