@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from minipar.learn.safely import story
+from minipar.view.presence import plain_bundle
 
 
 class Words:
@@ -47,6 +48,19 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
+class Chart:
+    """A plotly figure as text and its own mime type: nothing that a saved notebook should not hold."""
+
+    def __init__(self, figure):
+        self.figure = figure
+
+    def __repr__(self) -> str:
+        return f"Chart({self.figure.layout.title.text or 'no title'})"
+
+    def _repr_mimebundle_(self, **_) -> dict:
+        return plain_bundle(repr(self), self.figure)
+
+
 class Place:
     """A container in a cell's output; ``fill`` may be called from any thread."""
 
@@ -71,9 +85,8 @@ class Place:
 
 def parts(drawn: Any) -> list[Any]:
     """A drawing as a list: nothing, one thing, or several."""
-    if drawn is None:
-        return []
-    return [part for part in drawn if part is not None] if isinstance(drawn, list | tuple) else [drawn]
+    several = drawn if isinstance(drawn, list | tuple) else [drawn]
+    return [Chart(part) if hasattr(part, "to_plotly_json") else part for part in several if part is not None]
 
 
 def as_widget(part: Any):
@@ -88,10 +101,9 @@ def as_widget(part: Any):
         return _sentence(part)
     if isinstance(getattr(part, "panel", None), Widget):  # an explorer: its controls and its picture
         return part.panel
-    from IPython.core.interactiveshell import InteractiveShell
-
-    data, metadata = InteractiveShell.instance().display_formatter.format(part)
-    return Output(outputs=({"output_type": "display_data", "data": data, "metadata": metadata},))
+    bundle = getattr(part, "_repr_mimebundle_", None)
+    data = dict(bundle()) if bundle is not None else {"text/plain": repr(part)}
+    return Output(outputs=({"output_type": "display_data", "data": data, "metadata": {}},))
 
 
 def _sentence(text: str, quiet: bool = False):

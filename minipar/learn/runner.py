@@ -12,6 +12,7 @@ Where nobody is there it runs at once, in the cell.
 from __future__ import annotations
 
 import contextvars
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -146,6 +147,7 @@ class LessonRun:
                 results = Results(self._experiment())
             except BaseException as error:  # becomes a sentence in the panel: nothing else would show it
                 return self._ended_badly(error, printed)
+        said = f"Done in {time.monotonic() - started:.1f} s."
         self._results = results
         try:
             for place in self._places.values():
@@ -153,7 +155,6 @@ class LessonRun:
             score = predict.score(self._lesson, results)
         except BaseException as error:
             return self._ended_badly(error, printed)
-        said = f"Done in {time.monotonic() - started:.1f} s."
         self._say("done", said, log=printed.text(), score=score)
         self._picture_moves()
         predict.remember_score(self._lesson, results)
@@ -231,9 +232,8 @@ def step_now(thread: threading.Thread) -> tuple[str, int, int] | None:
 
 
 def _pools() -> list:
-    from minipar.run.pool import live_pools
-
-    return list(live_pools())
+    module = sys.modules.get("minipar.run.pool")  # never loaded: then no pool is open either
+    return list(module.live_pools()) if module is not None else []
 
 
 def _reported() -> dict:

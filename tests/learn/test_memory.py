@@ -61,7 +61,7 @@ def test_solutions_pass():
         (lambda p, o: 16 * p, "16 bytes: that is AdamW's. momentum keeps one average a parameter."),
         (lambda p, o: 8 * p, "8 bytes: weights and gradients. AdamW also keeps two averages a parameter."),
         (lambda p, o: None, ""),
-        (lambda p, o: 16_000_000, ""),
+        (lambda p, o: 16_000_000, "16 bytes: that is AdamW's. momentum keeps one average a parameter."),
     ],
 )
 def test_other_slips_in_bytes(work, start):
@@ -84,7 +84,7 @@ def measures_nothing(measure, batch):
 @pytest.mark.parametrize(
     ("work", "sentence"),
     [
-        (measures_three_times, "You measured three times. Two measurements are enough: "),
+        (measures_three_times, "You measured three times. Two are enough: "),
         (measures_the_answer, "measure(12) is no forecast of batch 12: measure smaller batches."),
         (measures_nothing, "At batch 12 you forecast 100 % too little."),
         (lambda measure, batch: measure(0), "measure(0) cannot be run"),

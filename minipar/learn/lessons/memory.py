@@ -69,7 +69,7 @@ QUESTION = Question(
             "There is one gradient a parameter, whatever the batch: the sequences' shares are added into it.",
         ),
         Option("activations only", "Each sequence leaves its own activations behind, and nothing else."),
-        Option("none, the model is the same", "The model is, and still each sequence leaves its own activations behind."),
+        Option("none, the model is the same", "The model is, and yet each sequence leaves its own activations behind."),
     ),
     right=2,
     measured=lambda r: ", ".join(
@@ -130,7 +130,9 @@ class Measure:
     def __call__(self, batch: int) -> int:
         self.count += 1
         if self.count > 2:
-            raise Trouble("You measured three times. Two measurements are enough: what lies between them is a straight line.")
+            raise Trouble(
+                "You measured three times. Two measurements are enough: what lies between them is a straight line."
+            )
         if not isinstance(batch, int) or batch < 1:
             raise Trouble(f"measure({batch!r}) cannot be run: a batch is a whole number of sequences, from 1.")
         if batch >= self.asked:
@@ -237,9 +239,9 @@ def straight(ahead, tried) -> float:
 
 
 HINTS = (
-    "For `training_bytes`: 4 bytes of weight, 4 of gradient, and 4 for each average that the optimizer keeps: AdamW two, "
-    "momentum one, SGD none.",
-    "For `forecast`: measure batch 1 and batch 2. What is the difference made of, and what is left of batch 1 without it?",
+    "For `training_bytes`: 4 bytes of weight, 4 of gradient, and 4 for each average that the optimizer keeps: "
+    "AdamW two, momentum one, SGD none.",
+    "For `forecast`: measure batch 1 and batch 2. What is the difference made of? What is left of batch 1 without it?",
     "`grows = measure(2) - measure(1)`, `stays = measure(1) - grows`; but call `measure` only once for each.",
 )
 
