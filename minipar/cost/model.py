@@ -41,7 +41,9 @@ class Optimizer(enum.Enum):
         try:
             return cls(name)
         except ValueError:
-            raise ValueError(f"{name!r} is no optimizer here; there are {', '.join(one.value for one in cls)}.") from None
+            raise ValueError(
+                f"{name!r} is no optimizer here; there are {', '.join(one.value for one in cls)}."
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def block_activations(model, batch: int, sequence: int) -> int:
 
 
 def head_activations(model, batch: int, sequence: int) -> int:
-    """Numbers that head and loss keep: norm and its input, the table's input, the logarithms of the guesses, the loss."""
+    """Numbers that head and loss keep: the norm with its input, the table's input, log-probabilities, the loss."""
     tokens = batch * sequence
     return 2 * tokens * model.hidden + 2 * tokens + tokens * model.vocabulary + 2
 

@@ -95,15 +95,30 @@ def figure(title: str, rows: list[Row], lines: list[Line] = (), scale: float | N
     for line in lines:
         if line.value <= right:
             chart.add_vline(x=line.value, line={"color": PALETTE.cap, "dash": "dash", "width": 2})
-            chart.add_annotation(x=line.value, y=1.0, yref="paper", yanchor="bottom", text=line.text, showarrow=False,
-                                 font={"color": PALETTE.cap})
+            chart.add_annotation(
+                x=line.value,
+                y=1.0,
+                yref="paper",
+                yanchor="bottom",
+                text=line.text,
+                showarrow=False,
+                font={"color": PALETTE.cap},
+            )
     for row in rows:
-        chart.add_annotation(x=min(total(row), right), y=row.label, text=row.note, showarrow=False, xanchor="left", xshift=6)
+        chart.add_annotation(
+            x=min(total(row), right), y=row.label, text=row.note, showarrow=False, xanchor="left", xshift=6
+        )
     chart.update_layout(
-        title={"text": title}, barmode="stack", height=150 + 34 * len(rows), margin={"l": 120, "r": 90, "t": 80, "b": 30},
-        xaxis={"range": [0, right], "visible": False}, yaxis={"autorange": "reversed", "type": "category"},
-        font={"family": PALETTE.font, "color": PALETTE.ink, "size": 13}, paper_bgcolor=PALETTE.paper,
-        plot_bgcolor=PALETTE.paper, legend={"orientation": "h", "y": -0.05, "traceorder": "normal"},
+        title={"text": title},
+        barmode="stack",
+        height=150 + 34 * len(rows),
+        margin={"l": 120, "r": 90, "t": 80, "b": 30},
+        xaxis={"range": [0, right], "visible": False},
+        yaxis={"autorange": "reversed", "type": "category"},
+        font={"family": PALETTE.font, "color": PALETTE.ink, "size": 13},
+        paper_bgcolor=PALETTE.paper,
+        plot_bgcolor=PALETTE.paper,
+        legend={"orientation": "h", "y": -0.05, "traceorder": "normal"},
     )
     return chart
 
@@ -112,7 +127,17 @@ def _piece(row: Row, part: Part, shown: set) -> go.Bar:
     first = bool(part.name) and part.name not in shown
     shown.add(part.name)
     return go.Bar(
-        y=[row.label], x=[part.value], orientation="h", name=part.name, legendgroup=part.name, showlegend=first,
-        text=[part.text], textposition="inside", insidetextanchor="middle", hoverinfo="name+text", opacity=0.45 if row.faded else 1,
-        marker={"color": part.fill, "line": {"color": darker(part.fill), "width": 1}}, textfont={"color": part.ink},
+        y=[row.label],
+        x=[part.value],
+        orientation="h",
+        name=part.name,
+        legendgroup=part.name,
+        showlegend=first,
+        text=[part.text],
+        textposition="inside",
+        insidetextanchor="middle",
+        hoverinfo="name+text",
+        opacity=0.45 if row.faded else 1,
+        marker={"color": part.fill, "line": {"color": darker(part.fill), "width": 1}},
+        textfont={"color": part.ink},
     )

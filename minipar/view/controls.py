@@ -1,10 +1,10 @@
 """Which few controls do the explorers use?  All labelled, all moved by keys.
 
-    whole("ranks", 4, 1, 16)      ranks  ──●────── 4      arrows: one step; Page up and down: five; Home, End
-    number("hop", 0, 0, 4, 0.1)   hop    ●──────── 0.0
-    choice("schedule", [...])     schedule [GPipe ▾]
-    switch("recompute", False)    ☐ recompute
-    words("cuts", "8 9 8 9")      cuts [8 9 8 9   ]
+whole("ranks", 4, 1, 16)      ranks  ──●────── 4      arrows: one step; Page up and down: five; Home, End
+number("hop", 0, 0, 4, 0.1)   hop    ●──────── 0.0
+choice("schedule", [...])     schedule [GPipe ▾]
+switch("recompute", False)    ☐ recompute
+words("cuts", "8 9 8 9")      cuts [8 9 8 9   ]
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ def whole(label: str, value: int, low: int, high: int, step: int = 1) -> widgets
 def number(label: str, value: float, low: float, high: float, step: float = 0.1) -> widgets.FloatSlider:
     """A number between two bounds, shown without trailing noise."""
     return widgets.FloatSlider(
-        value, min=low, max=max(high, value), step=step, readout_format=".1f", description=label, style=LABEL, layout=_layout()
+        value,
+        min=low,
+        max=max(high, value),
+        step=step,
+        readout_format=".1f",
+        description=label,
+        style=LABEL,
+        layout=_layout(),
     )
 
 
@@ -51,3 +58,8 @@ def switch(label: str, value: bool) -> widgets.Checkbox:
 def words(label: str, value: str) -> widgets.Text:
     """A line of text, read as it is typed."""
     return widgets.Text(value=value, description=label, style=LABEL, layout=_layout(), continuous_update=True)
+
+
+def narrow() -> widgets.Layout:
+    """The layout of a button beside the controls."""
+    return widgets.Layout(width="110px", margin="2px 0 2px 8px")

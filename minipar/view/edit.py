@@ -1,11 +1,11 @@
 """What does the schedule that I am typing do?
 
-    ┌───────────────────────────┐
-    │ 0F0 0F1 0B0 0B1           │   one line a rank; every key press is read
-    │ 1F0 1F1 1B0 1B1           │
-    └───────────────────────────┘
-    9 slots   ...                   or a sentence: who is stuck at what, what is missing, which word is no action
-    the timeline of it, with what each rank holds under its row; of a schedule that gets stuck, the part that runs
+┌───────────────────────────┐
+│ 0F0 0F1 0B0 0B1           │   one line a rank; every key press is read
+│ 1F0 1F1 1B0 1B1           │
+└───────────────────────────┘
+9 slots   ...                   or a sentence: who is stuck at what, what is missing, which word is no action
+the timeline of it, with what each rank holds under its row; of a schedule that gets stuck, the part that runs
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from minipar.view.timeline import timeline
 from minipar.view.words import duration, share
 
 MOST_SENTENCES = 3
+SLOTS = Cost()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Editor(Explorer):
     title = "Editor"
     shown = ("text",)
 
-    def __init__(self, text: str, cost: Cost = Cost(), par: float | None = None, peaks=None, task=None):
+    def __init__(self, text: str, cost: Cost = SLOTS, par: float | None = None, peaks=None, task=None):
         self.cost, self.par, self.peaks = cost, par, tuple(peaks) if peaks else None
         super().__init__(EditState(tidy(text)), task)
 
@@ -73,8 +74,11 @@ class Editor(Explorer):
 
     def make_controls(self, state):
         area = widgets.Textarea(
-            value=state.text, rows=max(4, len(state.text.splitlines()) + 1), continuous_update=True,
-            layout=widgets.Layout(width="100%", height="auto"), tooltip="the schedule: one line a rank, actions separated by blanks",
+            value=state.text,
+            rows=max(4, len(state.text.splitlines()) + 1),
+            continuous_update=True,
+            layout=widgets.Layout(width="100%", height="auto"),
+            tooltip="the schedule: one line a rank, actions separated by blanks",
         )
         area.add_class("minipar-code")
         return {"text": area}
@@ -130,7 +134,7 @@ class Editor(Explorer):
         return self.view.figure()
 
 
-def read(text: str, cost: Cost = Cost()) -> Reading:
+def read(text: str, cost: Cost = SLOTS) -> Reading:
     """What a text says. Pure; never raises for what a person may type."""
     try:
         schedule = Schedule.parse(text)

@@ -1,19 +1,31 @@
 """Which explorers are there?  One call each, in one cell; nothing runs on the workers unless a button says so.
 
-    explore.pipeline(ranks=4, microbatches=8)    schedule, sizes and costs against time, idle share and memory
-    explore.cap(cap=4)                           GPipe and 1F1B under a cap on activations
-    explore.memory(batch=8)                      what fills a device
-    explore.cards(10_000_000_000)                parameters against a row of real cards
-    explore.split(costs, parts=4)                where to cut a list of layers
-    explore.ping(pool)                           what a message costs here (this one does send, when told to)
+explore.pipeline(ranks=4, microbatches=8)    schedule, sizes and costs against time, idle share and memory
+explore.cap(cap=4)                           GPipe and 1F1B under a cap on activations
+explore.memory(batch=8)                      what fills a device
+explore.cards(10_000_000_000)                parameters against a row of real cards
+explore.split(costs, parts=4)                where to cut a list of layers
+explore.ping(pool)                           what a message costs here (this one does send, when told to)
 """
 
 from minipar.view.explore_cap import cap, largest_under
 from minipar.view.explore_cards import cards
 from minipar.view.explore_memory import memory, two_ways_under_the_cap
+from minipar.view.explore_ping import ping
 from minipar.view.explore_pipeline import idle_below, pipeline
+from minipar.view.explore_split import split
 from minipar.view.explorer import Explorer, Task
 
 __all__ = [
-    "Explorer", "Task", "cap", "cards", "idle_below", "largest_under", "memory", "pipeline", "two_ways_under_the_cap",
+    "Explorer",
+    "Task",
+    "cap",
+    "cards",
+    "idle_below",
+    "largest_under",
+    "memory",
+    "ping",
+    "pipeline",
+    "split",
+    "two_ways_under_the_cap",
 ]

@@ -1,8 +1,8 @@
 """How many microbatches fit when a device can hold only so many activations?
 
-    cap ──●── 4     microbatches ──●── 8
-    GPipe  rank 0  ▇▇▇▇┊▇▇▇▇  8   does not fit        1F1B  rank 0  ▇▇▇▇┊  4   fits
-           rank 1  ▇▇▇▇┊▇▇▇▇  8                             rank 1  ▇▇▇ ┊  3
+cap ──●── 4     microbatches ──●── 8
+GPipe  rank 0  ▇▇▇▇┊▇▇▇▇  8   does not fit        1F1B  rank 0  ▇▇▇▇┊  4   fits
+       rank 1  ▇▇▇▇┊▇▇▇▇  8                             rank 1  ▇▇▇ ┊  3
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ class Cap(Explorer):
         return tuple(fit(name, state) for name in CATALOGUE)
 
     def draw(self, fits):
-        self.view.show(self.rows(fits), [bars.Line(self.state.cap, f"cap {self.state.cap}")], self.scale(fits), legend=False)
+        self.view.show(
+            self.rows(fits), [bars.Line(self.state.cap, f"cap {self.state.cap}")], self.scale(fits), legend=False
+        )
 
     def rows(self, fits) -> list[bars.Row]:
         """A row per schedule and rank; each block is one microbatch's activations."""
@@ -66,16 +68,21 @@ class Cap(Explorer):
             bars.Row(
                 f"{one.name}, rank {rank}",
                 tuple(bars.Part("", 1, str(number), paint.fill, paint.ink) for number in range(peak)),
-                f"{peak}: {'does not fit' if peak > self.state.cap else 'fits'}", over=peak > self.state.cap,
+                f"{peak}: {'does not fit' if peak > self.state.cap else 'fits'}",
+                over=peak > self.state.cap,
             )
-            for one in fits for rank, peak in enumerate(one.peaks)
+            for one in fits
+            for rank, peak in enumerate(one.peaks)
         ]
 
     def scale(self, fits) -> float:
         return max(16, *(peak for one in fits for peak in one.peaks)) + 0.5
 
     def facts(self, fits):
-        return [(f"largest M that fits: {one.name}", "any" if one.largest is None else one.largest or "none") for one in fits]
+        return [
+            (f"largest M that fits: {one.name}", "any" if one.largest is None else one.largest or "none")
+            for one in fits
+        ]
 
     def sentence(self, fits):
         trained = [one.name for one in fits if max(one.peaks) <= self.state.cap]
@@ -86,12 +93,16 @@ class Cap(Explorer):
         return f"At M = {self.state.microbatches} only {trained[0]} fits, on every rank."
 
     def describe(self, fits):
-        largest = ", ".join(f"{one.name} {'any M' if one.largest is None else f'M up to {one.largest}'}" for one in fits)
+        largest = ", ".join(
+            f"{one.name} {'any M' if one.largest is None else f'M up to {one.largest}'}" for one in fits
+        )
         return f"cap={self.state.cap}, ranks={self.state.ranks}, microbatches={self.state.microbatches}: {largest}"
 
     def figure(self):
         line = bars.Line(self.state.cap, f"cap {self.state.cap}")
-        return bars.figure("Activations held at once, against the cap", self.rows(self.result), [line], self.scale(self.result))
+        return bars.figure(
+            "Activations held at once, against the cap", self.rows(self.result), [line], self.scale(self.result)
+        )
 
 
 def fit(name: str, state: CapState) -> Fit:

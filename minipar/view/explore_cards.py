@@ -1,8 +1,8 @@
 """Which real card holds a model of this many parameters, to serve it and to train it?
 
-    parameters ──────●──── 10 billion                 ┊ serve: 20 GB          ┊ train: 160 GB
-    NVIDIA T4     ███        16 GB    serve: 2 cards, train: 10
-    NVIDIA A100   ████████   80 GB    serve: 1 card,  train: 2
+parameters ──────●──── 10 billion                 ┊ serve: 20 GB          ┊ train: 160 GB
+NVIDIA T4     ███        16 GB    serve: 2 cards, train: 10
+NVIDIA A100   ████████   80 GB    serve: 1 card,  train: 2
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from minipar.cost.machine import CARDS, GB, Card, cards_needed
 from minipar.cost.model import TO_SERVE, TO_TRAIN
 from minipar.view import bars, controls
 from minipar.view.explorer import Explorer
-from minipar.view.theme import GREEN, GREY, BLACK, SKY
+from minipar.view.theme import BLACK, GREEN, GREY, SKY
 from minipar.view.words import amount
 
 MILLION, BILLION = 10**6, 10**9
@@ -80,14 +80,15 @@ class Cards(Explorer):
 
     def sentence(self, needs):
         return (
-            "Computed, not run. Beside each card: how many of it hold the model, to serve it (2 bytes a parameter) and to train it "
-            "in mixed precision (16; activations come on top)."
+            "Computed, not run. Beside each card: how many of it hold the model, to serve it (2 bytes a parameter) "
+            "and to train it in mixed precision (16; activations come on top)."
         )
 
     def describe(self, needs):
         size = self.state.parameters
         each = ", ".join(f"{need.card.name} {need.serve}/{need.train}" for need in needs)
-        return f"{big(size)} parameters: serve {amount(TO_SERVE * size)}, train {amount(TO_TRAIN * size)}; cards to serve/train: {each}"
+        serve, train = amount(TO_SERVE * size), amount(TO_TRAIN * size)
+        return f"{big(size)} parameters: serve {serve}, train {train}; cards to serve/train: {each}"
 
     def sources(self) -> str:
         """Where each number comes from, one line a card."""

@@ -1,8 +1,8 @@
 """What fills a device, and what makes it fit?
 
-    batch ──●── 8   sequence ──●── 64   optimizer [AdamW ▾]      [more: layers, hidden, recompute, cap]
-    at the start  ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒┊▒▒▒▒      31 MB
-    now           ████▓▓▓▓░░░░░░░░▒▒▒▒▒▒ ┊           24 MB, fits
+batch ──●── 8   sequence ──●── 64   optimizer [AdamW ▾]      [more: layers, hidden, recompute, cap]
+at the start  ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒┊▒▒▒▒      31 MB
+now           ████▓▓▓▓░░░░░░░░▒▒▒▒▒▒ ┊           24 MB, fits
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ class Memory(Explorer):
     def model(self, state) -> Shape:
         """The shape with what the controls say; positions grow with the sequence where they have to."""
         return dataclasses.replace(
-            self.shape, layers=state.layers, hidden=state.hidden, recompute=state.recompute,
+            self.shape,
+            layers=state.layers,
+            hidden=state.hidden,
+            recompute=state.recompute,
             context=max(self.shape.context, state.sequence),
         )
 
@@ -104,8 +107,9 @@ class Memory(Explorer):
         extra = ", recompute" if state.recompute else ""
         fits = "over" if result.total > state.cap * MB else "under"
         return (
-            f"batch={state.batch}, sequence={state.sequence}, {state.optimizer}, layers={state.layers}, hidden={state.hidden}{extra}: "
-            f"{result.total:,} bytes = {result.parameter:,} parameters + {result.gradient:,} gradients + {result.optimizer:,} optimizer "
+            f"batch={state.batch}, sequence={state.sequence}, {state.optimizer}, layers={state.layers}, "
+            f"hidden={state.hidden}{extra}: {result.total:,} bytes = {result.parameter:,} parameters "
+            f"+ {result.gradient:,} gradients + {result.optimizer:,} optimizer "
             f"+ {result.batch:,} batch + {result.activation:,} activations, {fits} the cap of {amount(state.cap * MB)}"
         )
 
@@ -118,7 +122,8 @@ def parts(result: Bytes) -> tuple[bars.Part, ...]:
     held = {kind: getattr(result, kind, 0) for kind in MEMORY_KINDS}
     return tuple(
         bars.Part(kind, size, amount(size), PALETTE.memory[kind].fill, PALETTE.memory[kind].ink)
-        for kind, size in held.items() if size
+        for kind, size in held.items()
+        if size
     )
 
 

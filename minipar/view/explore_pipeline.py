@@ -1,8 +1,8 @@
 """What do ranks, microbatches and the cost of a hop do to the time, the idle share and the memory?
 
-    schedule [GPipe ▾]   ranks ──●── 4   microbatches ──●── 8      [more: F, B, hop]
-    33 slots   27 %   38 %   8 8 8 8
-    the predicted timeline, redrawn as the sliders move
+schedule [GPipe ▾]   ranks ──●── 4   microbatches ──●── 8      [more: F, B, hop]
+33 slots   27 %   38 %   8 8 8 8
+the predicted timeline, redrawn as the sliders move
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ class Pipeline(Explorer):
     def sentence(self, trace):
         idle = trace.makespan * trace.bubble
         faster = trace.ranks * (1 - trace.bubble)
-        waits = f"Each rank waits {idle:.4g} of {trace.makespan:.6g} slots" if trace.ranks > 1 else "One rank never waits"
+        waits = (
+            f"Each rank waits {idle:.4g} of {trace.makespan:.6g} slots" if trace.ranks > 1 else "One rank never waits"
+        )
         return f"{waits}; {trace.ranks} together do the work {faster:.2g} times as fast as one would."
 
     def describe(self, trace):
@@ -121,7 +123,9 @@ def pipeline(schedule="gpipe", ranks=4, microbatches=8, F=1.0, B=2.0, hop=0.0, t
         name = getattr(schedule, "title", None) or schedule.__name__
         builders, schedule = {name: schedule, **builders}, name
     if schedule not in builders:
-        raise ValueError(f"There is no schedule {schedule!r}; there are {', '.join(builders)}, or a builder of your own.")
+        raise ValueError(
+            f"There is no schedule {schedule!r}; there are {', '.join(builders)}, or a builder of your own."
+        )
     state = PipelineState(schedule, ranks, microbatches, float(F), float(B), float(hop))
     return Pipeline(state, builders, task)
 

@@ -48,7 +48,9 @@ class Explorer:
 
     def __init__(self, state, task: str | Task | tuple[Task, ...] | None = None):
         if len(self.shown) > MOST_CONTROLS:
-            raise ValueError(f"{self.title} shows {len(self.shown)} controls; {MOST_CONTROLS} at most, the rest goes under more.")
+            raise ValueError(
+                f"{self.title} shows {len(self.shown)} controls; {MOST_CONTROLS} at most, the rest goes under more."
+            )
         self.state = state
         self.initial = state
         self.result = None
@@ -184,7 +186,10 @@ class Explorer:
         if not back:
             return []
         self.more = widgets.ToggleButton(
-            value=False, description="more", tooltip="more controls", icon="chevron-down",
+            value=False,
+            description="more",
+            tooltip="more controls",
+            icon="chevron-down",
             layout=widgets.Layout(width="90px", margin="2px 0 2px auto"),
         )
         self.more.observe(self._fold, "value")
@@ -202,7 +207,9 @@ class Explorer:
 
     def summary(self) -> str:
         """The summary line, and under it the task with its tick."""
-        ticks = [f"{'done' if met else 'to do'}: {task.sentence}" for task, met in zip(self.tasks, self.met, strict=True)]
+        ticks = [
+            f"{'done' if met else 'to do'}: {task.sentence}" for task, met in zip(self.tasks, self.met, strict=True)
+        ]
         return "\n".join([repr(self), *ticks])
 
     def _repr_mimebundle_(self, **_) -> dict:

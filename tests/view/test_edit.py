@@ -48,7 +48,9 @@ def test_many_problems_are_cut_to_three_and_counted():
     assert len(lines) == 4 and lines[3].startswith("… and ") and lines[3].endswith(" more.")
 
 
-@pytest.mark.parametrize("text", ["", "   \n ", "0F0\n\n1F0", "F", "0F0 ☃", "9F9", "0W0", "0F0 0F0 0B0", "-1F0", "0F0,0B0"])
+@pytest.mark.parametrize(
+    "text", ["", "   \n ", "0F0\n\n1F0", "F", "0F0 ☃", "9F9", "0W0", "0F0 0F0 0B0", "-1F0", "0F0,0B0"]
+)
 def test_nothing_that_can_be_typed_raises(text):
     editor = edit(gpipe(2, 2))
     editor.set(text=text)

@@ -98,7 +98,10 @@ class Toy(Explorer):
         super().__init__(self.State(), task)
 
     def make_controls(self, state):
-        return {"size": widgets.IntSlider(state.size, 0, 10, description="size"), "other": widgets.IntSlider(description="other")}
+        return {
+            "size": widgets.IntSlider(state.size, 0, 10, description="size"),
+            "other": widgets.IntSlider(description="other"),
+        }
 
     def make_view(self):
         return widgets.Label()
