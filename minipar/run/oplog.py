@@ -1,0 +1,147 @@
+"""What has this rank asked of the others, and what is it waiting for now?
+
+A light log that is always on. Each operation is one tuple; each wait marks its thread as blocked. A second thread reads
+both while the rank's own code hangs, so the pool can say who waits for whom.
+
+    w.send, w.recv, pipeline messages     logged by minipar's own methods, no wrapper in the way
+    torch.distributed called directly     logged by wrapping the methods of torch's ProcessGroup once
+
+A collective is compared with the other ranks' (board.py) before it starts.
+"""
+
+import linecache
+import os
+import sys
+import threading
+import time
+import zlib
+from collections import deque
+
+from minipar.run.board import Board
+
+_HERE = os.path.dirname(__file__)
+_CORE = tuple(os.path.join(_HERE, name) for name in ("child.py", "worker.py", "axis.py", "transport.py", "oplog.py"))
+
+
+class Desync(RuntimeError):
+    """Two ranks of one group called different collectives."""
+
+
+class OperationLog:
+    """Operations of one rank. `blocked` maps a thread to (operation, since) while it waits."""
+
+    def __init__(self, rank):
+        self.rank = rank
+        self.board: Board | None = None
+        self.recorder = None
+        self.works = {}  # id of a torch Work -> (operation, time it was posted)
+        self.entries = deque(maxlen=4096)  # (time, kind, peer, tag, dtype, elements, number, where)
+        self.blocked = {}
+        self.new_group(0)
+
+    def new_group(self, ticket):
+        """A new process group, the pool's number `ticket`: nothing is under way any more."""
+        self.generation = ticket
+        self.groups = {}  # group name -> (ranks, collectives so far, running checksum)
+        self.start_call()
+
+    def start_call(self):
+        """A new call in the same group: all messages of the last one have been matched."""
+        self.counts = {}  # (kind, peer, tag) -> how many were posted
+        self.failed_in = None
+        self.entries.clear()
+
+    def forget(self):
+        """Lets go of everything that belongs to the group that was left."""
+        self.works.clear()
+        self.blocked.clear()
+
+    def point(self, kind, peer, tag, dtype, elements, where=None):
+        """Notes a send or a receive; returns the operation, as `blocked` and the graph know it."""
+        key = (kind, peer, tag)
+        number = self.counts[key] = self.counts.get(key, 0) + 1
+        self.entries.append((time.monotonic(), kind, peer, tag, dtype, elements, number, where))
+        return kind, peer, tag, number
+
+    def collective(self, group, ranks, name, text, where, sends=(), receives=()):
+        """Notes a collective and compares it with what the other ranks of the group wrote on the board."""
+        _, number, check = self.groups.get(group, (ranks, 0, 0))
+        number += 1
+        self.groups[group] = ranks, number, zlib.crc32(text.encode(), check)
+        self.entries.append((time.monotonic(), name, None, group, text, None, number, where))
+        if self.board is not None:
+            self._compare(group, ranks, number, text, where, sends, receives)
+        return name, ranks, group, number
+
+    def _compare(self, group, ranks, number, text, where, sends, receives):
+        key = zlib.crc32(f"{self.generation}:{group}:{ranks}".encode()) + 1
+        self.board.write(key, number, text, describe(where), sends, receives)
+        me = ranks.index(self.rank)
+        for place, peer in enumerate(ranks):
+            theirs = self.board.read(peer, key, number) if peer != self.rank else None
+            if theirs is None:
+                continue
+            if theirs[0] != text:
+                raise Desync(f"the ranks disagree on collective {number} of this call: rank {self.rank} calls {text}, "
+                             f"rank {peer} calls {theirs[0]} (at {theirs[1]})")  # fmt: skip
+            if sends and theirs[2] and (sends[place], receives[place]) != (theirs[3][me], theirs[2][me]):
+                raise Desync(f"the ranks disagree on collective {number} of this call, {text}: rank {self.rank} sends rank {peer} "
+                             f"{sends[place]} elements and that one makes room for {theirs[3][me]}; rank {peer} sends "
+                             f"{theirs[2][me]} back, and room is made for {receives[place]} (rank {peer} is at {theirs[1]})")  # fmt: skip
+
+    def wait(self, operation, waiting):
+        """Calls `waiting()` with this thread marked as blocked in `operation`."""
+        thread = threading.get_ident()
+        self.blocked[thread] = operation, time.monotonic()
+        try:
+            return waiting()
+        except BaseException:
+            self.failed_in = operation
+            raise
+        finally:
+            self.blocked.pop(thread, None)
+
+    def now(self):
+        """(operation, seconds) of the one wait this rank is blocked in, or None when it is not (or cannot be told)."""
+        waits = list(self.blocked.values())
+        if len(waits) != 1:
+            mine = self.blocked.get(threading.main_thread().ident)
+            waits = [mine] if mine else []
+        if not waits:
+            return None
+        operation, since = waits[0]
+        return (operation() if callable(operation) else operation), since
+
+    def account(self):
+        """What the pool needs to match this rank's operations with the others'."""
+        return {"counts": dict(self.counts), "groups": dict(self.groups), "now": self.now(), "failed_in": self.failed_in}
+
+    def last(self, kind, peer, tag, number):
+        """The log's entry of that operation, or None when it has been forgotten."""
+        for entry in reversed(self.entries):
+            if (entry[1], entry[2], entry[3], entry[6]) == (kind, peer, tag, number):
+                return entry
+        return None
+
+
+def where(frame=None):
+    """(file, line, function) of the learner's own code on this stack: outside torch and, if it can be, outside minipar."""
+    frame, best = frame or sys._getframe(1), None
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not (name.startswith(_CORE) or f"{os.sep}torch{os.sep}" in name or name.startswith("<")):
+            if not name.startswith(os.path.dirname(_HERE)):
+                if name != threading.__file__ and "multiprocessing" not in name and "forkserver" not in name:
+                    return name, frame.f_lineno, frame.f_code.co_name
+                break
+            best = best or (name, frame.f_lineno, frame.f_code.co_name)
+        frame = frame.f_back
+    return best
+
+
+def describe(place):
+    """`where()` as text; the notebook turns the file of a cell into its number."""
+    if place is None:
+        return "a place outside the program"
+    line = linecache.getline(place[0], place[1]).strip()
+    return f'File "{place[0]}", line {place[1]}, in {place[2]}' + (f": {line}" if line else "")

@@ -1,0 +1,108 @@
+"""What did the program ask of torch.distributed directly?
+
+torch's ProcessGroup and Work are wrapped once in a worker, so that `dist.all_reduce` in a cell is logged, compared with the
+other ranks' and found again when it hangs, like minipar's own messages. Every function of torch.distributed passes here.
+"""
+
+import functools
+import time
+
+import torch.distributed as dist
+from torch._C import _distributed_c10d as c
+
+from minipar.run.oplog import where
+
+_NAMES = {"allreduce": "all_reduce", "allgather": "all_gather", "alltoall": "all_to_all", "alltoall_base": "all_to_all",
+          "all_to_all_single": "all_to_all", "_allgather_base": "all_gather", "all_gather_single": "all_gather",
+          "_reduce_scatter_base": "reduce_scatter", "reduce_scatter_single": "reduce_scatter",
+          "allreduce_coalesced": "all_reduce", "reduce_scatter_tensor_coalesced": "reduce_scatter",
+          "allgather_into_tensor_coalesced": "all_gather"}  # fmt: skip
+_SAME = ("broadcast", "reduce", "reduce_scatter", "gather", "scatter", "barrier")
+
+
+def watch_torch(log):
+    """Wraps the methods of torch's ProcessGroup and Work once, so that direct calls of torch.distributed are logged."""
+    works, ranks = log.works, functools.lru_cache(1024)(lambda group, generation: tuple(dist.get_process_group_ranks(group)))
+
+    def wrap(name, real, note):
+        @functools.wraps(real)
+        def call(group, *arguments, **options):
+            operation, started = note(name, group, arguments, options), time.monotonic()
+            work = log.wait(operation, lambda: real(group, *arguments, **options))
+            works[id(work)] = operation, started
+            return work
+
+        setattr(c.ProcessGroup, name, call)
+
+    def note_point(name, group, arguments, options):
+        tensor = arguments[0][0]
+        members, peer = ranks(group, log.generation), arguments[1] if len(arguments) > 2 else None
+        peer = members[peer] if peer is not None else None
+        kind = "recv_anysource" if peer is None else name
+        return log.point(kind, peer, f"torch {arguments[-1]} in {group.group_name}", tensor.dtype, tensor.numel(), where())
+
+    def note_collective(name, group, arguments, options):
+        text, sends, receives = _say(_NAMES.get(name, name), name, arguments, group.size())
+        return log.collective(group.group_name, ranks(group, log.generation), _NAMES.get(name, name), text, where(), sends, receives)
+
+    for name in ("send", "recv", "recv_anysource"):
+        wrap(name, getattr(c.ProcessGroup, name), note_point)
+    for name in (*_NAMES, *_SAME):
+        if hasattr(c.ProcessGroup, name):
+            wrap(name, getattr(c.ProcessGroup, name), note_collective)
+
+    real_wait = c.Work.wait
+
+    def wait(work, *arguments, **options):
+        operation, started = works.pop(id(work), (("unknown", None, None, 0), time.monotonic()))
+        done = log.wait(operation, lambda: real_wait(work, *arguments, **options))
+        if log.recorder is not None and operation[0] != "unknown":
+            log.recorder.add(operation[0], started, time.monotonic(), "")
+        return done
+
+    c.Work.wait = wait
+    return real_wait
+
+
+def _say(kind, name, arguments, size):
+    """A collective as text that must be equal on all ranks, and for an uneven all-to-all what goes to and comes from whom."""
+    tensors = [_first(argument) for argument in arguments if _first(argument) is not None]
+    options = arguments[-1] if arguments and not hasattr(arguments[-1], "shape") else None
+    if kind in ("barrier", "broadcast", "reduce", "gather", "scatter") or not tensors:
+        extra = f" from {options.rootRank}" if kind in ("broadcast", "scatter") and hasattr(options, "rootRank") else ""
+        extra = f" to {options.rootRank}" if kind in ("reduce", "gather") and hasattr(options, "rootRank") else extra
+    else:
+        extra = ""
+    if hasattr(options, "reduceOp"):
+        extra += f" {str(options.reduceOp).rpartition('.')[2].lower().rstrip('>').partition(':')[0]}"
+    if kind == "barrier" or not tensors:
+        return kind + extra, (), ()
+    if kind == "all_to_all":
+        return f"{kind} {_dtype(tensors[0])}", *_splits(name, arguments, size)
+    own = tensors[-1] if kind in ("all_gather", "reduce_scatter", "gather") else tensors[0]
+    own = tensors[0] if name in ("reduce_scatter", "_reduce_scatter_base", "scatter") else own
+    return f"{kind}{extra} of {own.numel()} {_dtype(own)}", (), ()
+
+
+def _dtype(tensor):
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _first(value):
+    while isinstance(value, (list, tuple)) and value:
+        value = value[0]
+    return value if hasattr(value, "shape") else None
+
+
+def _splits(name, arguments, size):
+    """Elements to and from each rank of a direct all-to-all."""
+    if name == "alltoall":
+        return [t.numel() for t in arguments[1]], [t.numel() for t in arguments[0]]
+    out, own = arguments[0], arguments[1]
+
+    def sizes(tensor, split):
+        row = tensor.numel() // max(1, tensor.shape[0]) if tensor.dim() else 1
+        return [part * row for part in split] if split else [tensor.numel() // size] * size
+
+    receives, sends = (list(arguments[2]), list(arguments[3])) if len(arguments) > 3 else ([], [])
+    return sizes(own, sends), sizes(out, receives)
