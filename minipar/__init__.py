@@ -30,6 +30,7 @@ _HOME = {
     "minipar.nn.text": "text_batch",
     "minipar.view.timeline": "compare timeline timelines",
     "minipar.view.memory": "memory memory_bars",
+    "minipar.view.curves": "curves idle_sweep peak_sweep",
     "minipar.view.strip": "strip",
     "minipar.view.edit": "edit",
 }

@@ -26,22 +26,24 @@ def words(peaks) -> str:
 
 def see(r: Results):
     """Both steps on one time axis, with what each rank holds under them, and the cap across."""
-    ghosts = [minipar.predict(step.schedule, step.pace) for step in r.steps.values()]
+    builds = (minipar.gpipe, minipar.one_f_one_b)
+    ghosts = [minipar.predict(build(ranks=4, microbatches=8), r.gpipe.pace) for build in builds]
     titles = ["GPipe: rank 0's drawer fills to 8", "1F1B: equally long, and it never holds more than 4"]
-    return minipar.timelines([step.trace for step in r.steps.values()], titles=titles, ghosts=ghosts, in_flight=True)
+    return minipar.timelines(
+        [r.gpipe.trace, r.one_f_one_b.trace], titles=titles, ghosts=ghosts, cap=r.cap, in_flight=True
+    )
 
 
 def facts(r: Results):
     """Counted slots and peaks, compared gradients, and who was refused under the cap."""
-    gpipe, one = r.steps["GPipe"], r.steps["1F1B"]
     t = {name: predicted(name) for name in NAMES}
     return [
         ("slots", " and ".join(f"{t[name].makespan:g}" for name in NAMES)),
         ("idle", " and ".join(f"{t[name].makespan - t[name].busy(0):g}/{t[name].makespan:g}" for name in NAMES)),
         ("peaks predicted", " and ".join(words(t[name].peak_in_flight) for name in NAMES)),
-        ("peaks measured", " and ".join(words(step.trace.peak_in_flight) for step in (gpipe, one))),
-        ("under the cap", f"GPipe {r.capped['GPipe']}, 1F1B {r.capped['1F1B']}"),
-        ("gradients equal", same(gpipe, one)),
+        ("peaks measured", " and ".join(words(step.trace.peak_in_flight) for step in (r.gpipe, r.one_f_one_b))),
+        ("under the cap", f"GPipe {r.capped[0]}, 1F1B {r.capped[1]}"),
+        ("gradients equal", same(r.gpipe, r.one_f_one_b)),
     ]
 
 
@@ -55,7 +57,7 @@ def same(one, other) -> bool:
 
 def formula(r: Results, peak):
     """The cell's formula of the rank beside the measured peaks of 1F1B."""
-    measured = r.steps["1F1B"].trace.peak_in_flight
+    measured = r.one_f_one_b.trace.peak_in_flight
     return [(f"rank {rank} holds", peak(rank), measured[rank]) for rank in range(4)]
 
 
@@ -159,7 +161,7 @@ LESSON = Lesson(
                 ),
             ),
             right=1,
-            measured=lambda r: f"rank 0 held {r.steps['1F1B'].trace.peak_in_flight[0]} at most.",
+            measured=lambda r: f"rank 0 held {r.one_f_one_b.trace.peak_in_flight[0]} at most.",
             name="B",
         ),
     ),

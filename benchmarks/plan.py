@@ -1,0 +1,62 @@
+"""How fast are importing minipar and simulating a schedule, next to torch's own schedule simulation?
+
+    python benchmarks/plan.py > benchmarks/plan.txt
+
+The peer is ``torch.distributed.pipelining.schedules._simulate_comms_compute`` (private, torch 2.13), which walks the same
+GPipe order once its sends and receives are written in; writing them in is not timed, nor is our lowering.
+"""
+
+import statistics
+import subprocess
+import sys
+import time
+
+import minipar
+
+
+def median(call, runs: int) -> float:
+    """Median wall time in seconds, after one run that does not count."""
+    times = []
+    for _ in range(runs + 1):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:])
+
+
+def import_time(module: str) -> float:
+    """Median time of a bare import in a fresh interpreter, seconds; the interpreter's own start is not in it."""
+    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    return statistics.median(
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(7)
+    )
+
+
+def torch_simulation(ranks: int, microbatches: int):
+    """A call that simulates GPipe of this size in torch."""
+    from torch.distributed.pipelining import schedules as peer
+
+    order = {
+        rank: [peer._Action.from_str(str(action)) for action in program]
+        for rank, program in enumerate(minipar.gpipe(ranks=ranks, microbatches=microbatches).programs)
+    }
+    lowered = peer._add_send_recv(order, stage_to_rank=lambda stage: stage, num_stages=ranks)
+    return lambda: peer._simulate_comms_compute(lowered, stage_to_rank=lambda stage: stage, num_stages=ranks)
+
+
+def main() -> None:
+    print(f"python {sys.version.split()[0]}; medians\n")
+    print(f"import minipar                                {import_time('minipar'):8.3f} s   (aim: 0.1 s)")
+    print(f"import torch, for scale                       {import_time('torch'):8.3f} s\n")
+    for build in (minipar.gpipe, minipar.one_f_one_b):
+        large = build(ranks=64, microbatches=1024)
+        ours = median(lambda schedule=large: minipar.predict(schedule), 5)
+        print(f"predict, {large.name:5} 64 x 1024 = {large.actions:,} actions {ours:8.3f} s   (aim: 1 s)")
+        if build is minipar.gpipe:
+            theirs = median(torch_simulation(64, 1024), 5)
+            print(f"torch's simulation of the same                {theirs:8.3f} s   ratio {ours / theirs:.2f}")
+
+
+if __name__ == "__main__":
+    main()
