@@ -13,6 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from minipar.nn.linear import Linear
+
 
 class Attention(nn.Module):
     """Causal self-attention with several heads.
@@ -25,10 +27,10 @@ class Attention(nn.Module):
         if hidden % heads:
             raise ValueError(f"{heads} heads cannot share {hidden} hidden units evenly: heads must divide hidden.")
         self.heads = heads
-        self.query = nn.Linear(hidden, hidden)
-        self.key = nn.Linear(hidden, hidden)
-        self.value = nn.Linear(hidden, hidden)
-        self.output = nn.Linear(hidden, hidden)
+        self.query = Linear(hidden, hidden)
+        self.key = Linear(hidden, hidden)
+        self.value = Linear(hidden, hidden)
+        self.output = Linear(hidden, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, seq, hidden] -> [batch, seq, hidden]; position i reads positions 0 to i only."""

@@ -8,18 +8,20 @@ ends live on different devices, so each holds a copy, and their gradients are ad
 
 from torch import Tensor, nn
 
+from minipar.nn.linear import Linear, Table
+
 
 class Embedding(nn.Module):
     """A learned vector for each token plus a learned vector for each position."""
 
     def __init__(self, vocabulary: int, context: int, hidden: int):
         super().__init__()
-        self.token = nn.Embedding(vocabulary, hidden)
-        self.position = nn.Embedding(context, hidden)
+        self.token = Table(vocabulary, hidden)
+        self.position = Table(context, hidden)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """[batch, seq] integers -> [batch, seq, hidden]. More positions than the context are refused."""
-        seq, context = tokens.shape[1], self.position.num_embeddings
+        seq, context = tokens.shape[1], self.position.weight.shape[0]
         if seq > context:
             raise ValueError(f"The text is {seq} tokens long, the model has positions for {context}.")
         return self.token(tokens) + self.position.weight[:seq]
@@ -31,7 +33,7 @@ class Head(nn.Module):
     def __init__(self, vocabulary: int, hidden: int):
         super().__init__()
         self.norm = nn.LayerNorm(hidden)
-        self.output = nn.Linear(hidden, vocabulary, bias=False)
+        self.output = Linear(hidden, vocabulary, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """[batch, seq, hidden] -> [batch, seq, vocabulary], not yet normalised to probabilities."""

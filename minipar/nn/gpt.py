@@ -78,15 +78,13 @@ class GPT:
         return self.build(range(self.layers + 2), device)
 
     def _layer(self, index: int, device) -> nn.Module:
-        with torch.device("meta"):      # shapes first: no memory is asked for and no random number drawn
-            layer = self._shape(index).to(getattr(torch, self.dtype))
-        layer.to_empty(device=device)
+        layer = self._empty(index).to(device, getattr(torch, self.dtype))
         fill(layer, self._stream(index), residual_branches=2 * self.layers)
         if self.tied and index == self.layers + 1:      # the first thing drawn from stream 0 is the token table
             draw(layer.output.weight, self._stream(0))
         return layer
 
-    def _shape(self, index: int) -> nn.Module:
+    def _empty(self, index: int) -> nn.Module:
         if index == 0:
             return Embedding(self.vocabulary, self.context, self.hidden)
         if 1 <= index <= self.layers:

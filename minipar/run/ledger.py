@@ -33,6 +33,9 @@ class NoLedger:
     def watch(self, module):
         """See `Ledger.watch`."""
 
+    def drop_gradient(self, parameter):
+        """See `Ledger.drop_gradient`."""
+
     def hold_optimizer(self, optimizer):
         """See `Ledger.hold_optimizer`."""
 
@@ -121,12 +124,16 @@ class Ledger:
         if parameter.grad.untyped_storage().data_ptr() not in self._claims:
             self.hold(parameter.grad, GRADIENT)
 
-    def hold_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
-        """Hold whatever tensors an optimizer keeps, each once. Call it after a step."""
-        for state in optimizer.state.values():
-            for tensor in state.values():
-                if isinstance(tensor, Tensor) and tensor.untyped_storage().data_ptr() not in self._claims:
-                    self.hold(tensor, OPTIMIZER)
+    def drop_gradient(self, parameter: Tensor) -> None:
+        """This parameter's gradient is about to be freed."""
+        if parameter.grad is not None:
+            self.release(parameter.grad, GRADIENT)
+
+    def hold_optimizer(self, optimizer) -> None:
+        """Hold whatever tensors an optimizer remembers (`optimizer.tensors()`), each once. Call it after a step."""
+        for tensor in optimizer.tensors():
+            if tensor.untyped_storage().data_ptr() not in self._claims:
+                self.hold(tensor, OPTIMIZER)
 
     def samples(self) -> list[tuple[float, str, int]]:
         """(time, kind, bytes of this kind held from then on), in order of time."""

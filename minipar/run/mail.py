@@ -165,14 +165,14 @@ def _proofs(lowered: Lowered, rank: int) -> dict[Value, tuple[Value, ...]]:
 def boundary_forms(w, placement, stages, inputs: Iterable[Tensor], microbatches: int) -> dict[int, list[tuple]]:
     """(shape, dtype) of what each stage makes for each microbatch, as far as this rank touches it.
 
-    Each stage is run once without data (on torch's "meta" device, which has shapes and no memory); the answer walks
-    from rank to rank in the order of the stages. Do this once before the first step.
+    Each stage is run forward on zeros, nothing kept, and the shape of what comes out walks on to the next stage. Done
+    once before the first step, which then finds everything warm.
     """
     found: dict[int, list[tuple]] = {-1: [(tuple(part.shape), part.dtype) for part in inputs]}
     for stage, rank in enumerate(placement[:-1]):
         reader = placement[stage + 1]
         if rank == w.rank:
-            found[stage] = _outputs(stages[stage].module, found[stage - 1])
+            found[stage] = _outputs(stages[stage].module, found[stage - 1], w.device)
             if reader != rank:
                 w.post_send(_table(found[stage], w.device), reader, FIRST_TAG - 1).wait()
         elif reader == w.rank:
@@ -182,15 +182,14 @@ def boundary_forms(w, placement, stages, inputs: Iterable[Tensor], microbatches:
     return found
 
 
-def _outputs(module, forms) -> list[tuple]:
-    known: dict[tuple, tuple] = {}
-    weights = {name: tensor.to("meta") for name, tensor in (*module.named_parameters(), *module.named_buffers())}
-    for form in forms:
-        if form not in known:
-            x = torch.empty(form[0], dtype=form[1], device="meta")
-            with torch.no_grad():
-                y = torch.func.functional_call(module, weights, (x,))
-            known[form] = tuple(y.shape), y.dtype
+def _outputs(module, forms, device) -> list[tuple]:
+    known, training = {}, module.training
+    module.eval()       # a norm that counts batches must not count this one
+    with torch.no_grad():
+        for shape, dtype in set(forms):
+            y = module(torch.zeros(shape, dtype=dtype, device=device))
+            known[shape, dtype] = tuple(y.shape), y.dtype
+    module.train(training)
     return [known[form] for form in forms]
 
 

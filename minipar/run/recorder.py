@@ -40,6 +40,13 @@ class Recorder:
         """Opens the ledger; from now on whoever holds a tensor says so there."""
         self.memory = Ledger(self.clock)
 
+    def pause(self):
+        """Records nothing more in this call; what was seen stays."""
+        self.keeps_spans = False
+        self.ledger = self.memory.samples()
+        self.memory.close()
+        self.memory = NoLedger()
+
     def on_device(self, device):
         """Takes moments on this GPU's stream from now on, so that a span lasts as long as the work it started."""
         import torch
