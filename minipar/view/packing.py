@@ -3,9 +3,10 @@
 As one run of 32-bit floats and one small dictionary that says what lies where. No text is sent for a bar that is an
 action: the browser writes "F3" from the kind's letter and the microbatch.
 
-    floats   panel 0: bars, needs, ghost, strips    panel 1: ...
+    floats   panel 0: bars, needs, messages, ghost, strips    panel 1: ...
     bars     8 each: rank, start, end, kind, stage, microbatch, lane, name
-    needs    2 each: from bar, to bar               ghost    6 each, as bars up to the microbatch
+    needs    2 each: from bar, to bar               messages 4 each: source, target, sent, received
+    ghost    6 each, as bars up to the microbatch
     strips   for each rank: rows of (time, one number a kind)
 """
 
@@ -49,6 +50,8 @@ def _panel(panel: Panel, floats: array) -> dict:
     pairs = needs(trace, bars)
     for pair in pairs:
         floats.extend(pair)
+    for message in trace.messages:
+        floats.extend((message.source, message.target, message.sent - trace.start, message.received - trace.start))
     return {
         "title": panel.heading,
         "origin": panel.origin,
@@ -61,6 +64,7 @@ def _panel(panel: Panel, floats: array) -> dict:
         "whole": trace.makespan,
         "bars": len(bars),
         "needs": len(pairs),
+        "messages": len(trace.messages),
         "names": list(names),
         "ghost": _ghost(panel, floats),
         "busy": [panel.busy(rank) for rank in range(trace.ranks)],

@@ -54,7 +54,7 @@ class Palette(NamedTuple):
 
 WHITE, BLACK = "#FFFFFF", "#000000"
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-SKY, VERMILION, YELLOW, GREY = "#56B4E9", "#D55E00", "#F0E442", "#A6ACB3"
+SKY, VERMILION, YELLOW, GREY, PALE = "#56B4E9", "#D55E00", "#F0E442", "#A6ACB3", "#5B9FCA"
 
 PALETTE = Palette(
     bars={
@@ -76,7 +76,7 @@ PALETTE = Palette(
         "batch": Paint(YELLOW, BLACK),
         "activation": Paint(BLUE, WHITE),
         "communication": Paint(PURPLE, BLACK),
-        "in flight": Paint(BLUE, WHITE),
+        "in flight": Paint(PALE, BLACK),
     },
     paper="#FFFFFF",
     ink="#1F1F1F",

@@ -16,7 +16,7 @@ const STYLE = `
 .minipar-timeline canvas { display: block; width: 100%; cursor: default; outline: none; border-radius: 3px; }
 .minipar-timeline canvas:focus-visible { box-shadow: 0 0 0 2px var(--jp-brand-color1, #1976d2); }
 .minipar-foot { display: flex; flex-wrap: wrap; gap: 6px 16px; align-items: flex-start; margin: 4px 4px 0; }
-.minipar-readout { flex: 1 1 360px; min-height: 36px; font-size: 13px; line-height: 18px; }
+.minipar-readout { flex: 1 1 360px; min-height: 36px; font-size: 13px; line-height: 18px; white-space: pre-line; }
 .minipar-tools { display: flex; flex-wrap: wrap; gap: 4px; }
 .minipar-tools button { font: 12px ${FONT}; line-height: 18px; padding: 2px 8px; border-radius: 3px; cursor: pointer;
   color: inherit; background: transparent; border: 1px solid var(--jp-border-color1, #bdbdbd); }
@@ -25,7 +25,7 @@ const STYLE = `
 .minipar-tools button[aria-pressed=true] { background: var(--jp-layout-color3, #ddd); }
 .minipar-table { max-height: 320px; overflow: auto; margin: 6px 4px 0; }
 .minipar-table table { border-collapse: collapse; font-size: 12px; margin: 0 0 10px; }
-.minipar-table caption { text-align: left; font-weight: 600; padding: 4px 0; }
+.minipar-table caption { text-align: left; font-weight: 600; padding: 4px 0; white-space: nowrap; }
 .minipar-table th, .minipar-table td { text-align: left; padding: 2px 12px 2px 0; white-space: nowrap;
   border-bottom: 1px solid var(--jp-border-color2, #ddd); font-variant-numeric: tabular-nums; }
 `;
@@ -42,6 +42,7 @@ function unpack(head, numbers) {
     const panel = { ...given };
     panel.bar = table(take(given.bars * 8), ["rank", "start", "end", "kind", "stage", "microbatch", "lane", "name"]);
     panel.pairs = take(given.needs * 2);
+    panel.letter = table(take(given.messages * 4), ["source", "target", "sent", "received"]);
     panel.past = table(take(given.ghost * 6), ["rank", "start", "end", "kind", "stage", "microbatch"]);
     if (given.strip) {
       const width = 1 + given.strip.names.length;
@@ -72,9 +73,9 @@ function rowsOf(panel) {
 /** Heights by how many rows there are in all, so that sixteen rows still fit a small screen. */
 function sizes(rows) {
   if (rows <= 4) return { row: 32, strip: 32 };
-  if (rows <= 8) return { row: 27, strip: 24 };
-  if (rows <= 12) return { row: 23, strip: 20 };
-  if (rows <= 16) return { row: 20, strip: 17 };
+  if (rows <= 8) return { row: 24, strip: 28 };
+  if (rows <= 12) return { row: 22, strip: 19 };
+  if (rows <= 16) return { row: 20, strip: 15 };
   return { row: Math.max(5, Math.round(400 / rows)), strip: Math.max(5, Math.round(300 / rows)) };
 }
 
@@ -88,8 +89,9 @@ function layout(panels, width, apart, measure) {
   const place = { left, right: width - right, width, panels: [], end: Math.max(...panels.map((panel) => panel.end)) };
   let y = 2;
   panels.forEach((panel, number) => {
-    const here = apart ? placePanel(panel, y, size) : placeTogether(panel, y, ranks);
-    here.legend = number === 0;
+    const head = (number ? ONE_LINE : TWO_LINES) + (apart || !panel.strip ? 0 : 20);
+    const here = apart ? placePanel(panel, y, y + head, size) : placeTogether(panel, y, y + head, ranks);
+    here.first = number === 0;
     place.panels.push(here);
     y = here.bottom + 22;
   });
@@ -98,13 +100,13 @@ function layout(panels, width, apart, measure) {
   return place;
 }
 
-const HEAD = 48, BETWEEN = 3, STRIP_HEAD = 26;
+const TWO_LINES = 48, ONE_LINE = 28, BETWEEN = 3, STRIP_HEAD = 26;
 
 /** All rows of bars, then all strips. */
-function placePanel(panel, y, size) {
+function placePanel(panel, y, bars, size) {
   const lanes = anyLane(panel) && !panel.several && panel.busy[0] === "";
   const row = lanes ? Math.max(size.row, 44) : size.row;
-  const here = { y, rows: [], strips: [], bars: y + HEAD };
+  const here = { y, rows: [], strips: [], bars };
   for (let rank = 0; rank < panel.ranks; rank++) here.rows.push({ y: here.bars + rank * (row + BETWEEN), h: row });
   here.bottom = here.bars + panel.ranks * (row + BETWEEN);
   if (panel.strip) {
@@ -117,11 +119,11 @@ function placePanel(panel, y, size) {
 }
 
 /** Memory is the subject: each rank's bars as a low row right on top of its own tall strip. */
-function placeTogether(panel, y, ranks) {
+function placeTogether(panel, y, bars, ranks) {
   const tall = ranks === 1 ? 150 : ranks <= 4 ? 74 : ranks <= 8 ? 46 : 28;
   const low = ranks <= 8 ? 20 : 8;
-  const here = { y, rows: [], strips: [], bars: y + HEAD, together: true };
-  let at = y + HEAD;
+  const here = { y, rows: [], strips: [], bars, together: true };
+  let at = bars;
   for (let rank = 0; rank < panel.ranks; rank++) {
     here.rows.push({ y: at, h: low });
     here.strips.push({ y: at + low + 2, h: tall });
@@ -206,20 +208,26 @@ function text({ ctx, theme }, words, x, y, { colour = theme.ink, size = SMALL, b
   ctx.fillText(words, x, y);
 }
 
+/** Title, where the numbers come from, and for the first panel the legend; later panels say both in one line. */
 function drawHead(scene, panel, here) {
   const { ctx, place, theme } = scene;
-  text(scene, fitted(scene, panel.title, place.width - 16, 15, true), 8, here.y + 12, { size: 15, bold: true });
-  const legend = here.legend ? legendOf(scene) : [];
+  const title = fitted(scene, panel.title, place.width - 16, 15, true);
+  text(scene, title, 8, here.y + 12, { size: 15, bold: true });
+  if (!here.first) {
+    const from = 8 + ctx.measureText(title).width + 14;
+    text(scene, fitted(scene, panel.origin, place.right - from, SMALL), from, here.y + 13, { colour: theme.quiet });
+    return;
+  }
+  const legend = legendOf(scene);
   const wide = legend.reduce((sum, entry) => sum + entry.width, 0);
-  let x = Math.max(place.right - wide, place.left);
-  const room = here.legend && wide ? x - 24 : place.width - 16;
+  let x = Math.max(place.right - wide, 8);
+  const room = x - 24;
   text(scene, fitted(scene, panel.origin, room, SMALL), 8, here.y + 33, { colour: theme.quiet });
   for (const entry of legend) {
     swatch(scene, entry, x, here.y + 27);
     text(scene, entry.name, x + 18, here.y + 33);
     x += entry.width;
   }
-  ctx.textAlign = "left";
 }
 
 /** Cut words to a width, with an ellipsis. */
@@ -311,7 +319,7 @@ function drawLabel(scene, panel, i, box, ink, alpha) {
   const { ctx, place } = scene;
   const from = Math.max(box.x, place.left), to = Math.min(box.x + box.w, place.right);
   for (const words of scene.labels(panel, i)) {
-    if (scene.width(words) + 3 > to - from) continue;
+    if (scene.width(words) + 1 > to - from) continue;
     ctx.globalAlpha = alpha;
     ctx.fillStyle = ink;
     ctx.fillText(words, (from + to) / 2, box.y + box.h / 2 + 0.5);
@@ -319,41 +327,72 @@ function drawLabel(scene, panel, i, box, ink, alpha) {
   }
 }
 
-/** Messages between ranks as thin lines, while there are few enough to follow with the eye. */
+/** Messages between ranks as curves, while there are few enough to follow with the eye. */
 function drawMessages(scene, panel, here) {
+  if (scene.state.pinned) return;
   const crossing = [];
-  for (let k = 0; k < panel.pairs.length && crossing.length < 17; k += 2) {
+  for (let k = 0; k < panel.pairs.length && crossing.length <= MOST_MESSAGES; k += 2) {
     const from = panel.pairs[k], to = panel.pairs[k + 1];
     if (panel.bar.rank(from) !== panel.bar.rank(to)) crossing.push([from, to]);
   }
-  if (crossing.length > 16 || scene.state.pinned) return;
-  for (const [from, to] of crossing) arrow(scene, panel, here, from, to, scene.theme.message, 1.25);
+  if (crossing.length <= MOST_MESSAGES) for (const [from, to] of crossing) arrow(scene, panel, here, from, to, scene.theme.ink, 1.5);
+  if (crossing.length || panel.letter.length > 4 * MOST_MESSAGES) return;
+  const { letter } = panel, { x, theme } = scene;
+  for (let i = 0; i < letter.length; i++) {
+    const a = here.rows[letter.source(i)], b = here.rows[letter.target(i)], down = b.y > a.y;
+    curve(scene, [x(letter.sent(i)), a.y + a.h * (down ? 0.7 : 0.3)], [x(letter.received(i)), down ? b.y + 3 : b.y + b.h - 3], theme.ink, 1.5);
+  }
 }
 
-/** From the end of one bar to the start of another. */
+const MOST_MESSAGES = 16;
+
+/** From the end of one bar into the start of another. */
 function arrow(scene, panel, here, from, to, colour, width) {
-  const { ctx, x } = scene;
+  const { x } = scene;
   const a = barBox(panel, here, from, x), b = barBox(panel, here, to, x);
-  const down = b.y > a.y, same = panel.bar.rank(from) === panel.bar.rank(to);
-  const start = [a.x + a.w - 1.5, same ? a.y + a.h * 0.25 : down ? a.y + a.h : a.y];
-  const stop = [b.x + (same ? 0 : 2), same ? b.y + b.h * 0.25 : down ? b.y - 1 : b.y + b.h + 1];
-  ctx.strokeStyle = ctx.fillStyle = colour;
-  ctx.lineWidth = width;
-  ctx.beginPath();
-  ctx.moveTo(...start);
-  let angle;
-  if (same) {
-    const lift = Math.min(a.y, b.y) - 7;
-    ctx.bezierCurveTo(start[0] + 6, lift, stop[0] - 6, lift, ...stop);
-    angle = Math.atan2(stop[1] - lift, 6);
-  } else {
-    ctx.lineTo(...stop);
-    angle = Math.atan2(stop[1] - start[1], stop[0] - start[0]);
+  if (panel.bar.rank(from) === panel.bar.rank(to)) {
+    loop(scene, [a.x + a.w - Math.min(5, a.w / 2), a.y + 2], [b.x + Math.min(6, b.w / 2), b.y - 1], colour, width);
+    return;
   }
-  ctx.stroke();
+  const out = a.x + a.w - Math.min(7, a.w / 2), into = b.x + Math.min(8, b.w / 2), down = b.y > a.y;
+  curve(scene, [out, a.y + a.h * (down ? 0.72 : 0.28)], [into, b.y + b.h * (down ? 0.22 : 0.78)], colour, width);
+}
+
+/** A line that leaves and arrives upright, with a dot at its start, a point at its end and a light edge around it. */
+function curve({ ctx, theme }, start, stop, colour, width) {
+  const middle = (start[1] + stop[1]) / 2, sign = Math.sign(stop[1] - start[1]) || 1;
+  for (const [paint, wide] of [[theme.paper, width + 2.5], [colour, width]]) {
+    ctx.strokeStyle = ctx.fillStyle = paint;
+    ctx.lineWidth = wide;
+    ctx.beginPath();
+    ctx.moveTo(...start);
+    ctx.bezierCurveTo(start[0], middle, stop[0], middle, stop[0], stop[1] - 4 * sign);
+    ctx.stroke();
+    ctx.beginPath();
+    ctx.arc(...start, wide + 0.5, 0, 7);
+    ctx.fill();
+    tip(ctx, stop, sign * Math.PI / 2, 5 + wide);
+  }
+}
+
+/** Over the top from one bar to a later one of the same row. */
+function loop({ ctx, theme }, start, stop, colour, width) {
+  const lift = Math.min(start[1], stop[1]) - 9;
+  for (const [paint, wide] of [[theme.paper, width + 2.5], [colour, width]]) {
+    ctx.strokeStyle = ctx.fillStyle = paint;
+    ctx.lineWidth = wide;
+    ctx.beginPath();
+    ctx.moveTo(...start);
+    ctx.bezierCurveTo(start[0], lift, stop[0], lift, stop[0], stop[1] - 3);
+    ctx.stroke();
+    tip(ctx, [stop[0], stop[1] + 3], Math.PI / 2, 5 + wide);
+  }
+}
+
+function tip(ctx, [px, py], angle, size) {
   ctx.beginPath();
-  ctx.moveTo(...stop);
-  for (const turn of [2.7, -2.7]) ctx.lineTo(stop[0] + 7 * Math.cos(angle + turn), stop[1] + 7 * Math.sin(angle + turn));
+  ctx.moveTo(px, py);
+  for (const turn of [2.65, -2.65]) ctx.lineTo(px + size * Math.cos(angle + turn), py + size * Math.sin(angle + turn));
   ctx.closePath();
   ctx.fill();
 }
@@ -371,23 +410,27 @@ function pairsOf(panel, bar) {
   return found;
 }
 
+const HEADROOM = 1.1;
+
 /** What each rank holds: stacked steps under a dashed cap. Counts get a line per microbatch where there is room. */
 function drawStrips(scene, panel, here) {
   const { ctx, theme, x, place } = scene;
-  const strip = panel.strip, top = scene.top || 1;
+  const strip = panel.strip, top = scene.top * HEADROOM;
   here.strips.forEach((box, rank) => {
     const y = (value) => box.y + box.h - (value / top) * (box.h - 2);
     const steps = panel.steps[rank];
     const high = new Float32Array(steps.rows);
     strip.names.forEach((name, column) => area(scene, steps, column + 1, high, x, y, paintOf(scene, name), panel));
-    if (strip.counts && (box.h - 2) / top >= 4) units(scene, steps, x, y, panel);
-    ctx.strokeStyle = theme.quiet;
+    if (strip.counts && (box.h - 2) / top >= 2.5) units(scene, steps, x, y, panel);
+    ctx.strokeStyle = theme.hatch;
     ctx.lineWidth = 1;
     ctx.beginPath();
     ctx.moveTo(place.left, box.y + box.h + 0.5);
-    ctx.lineTo(place.right, box.y + box.h + 0.5);
+    ctx.lineTo(x(panel.end), box.y + box.h + 0.5);
     ctx.stroke();
-    if (strip.cap !== null) dashed(scene, y(strip.cap));
+    if (strip.cap === null) return;
+    over(scene, steps, high, x, y, panel);
+    dashed(scene, y(strip.cap));
   });
 }
 
@@ -413,6 +456,21 @@ function area({ ctx }, steps, column, high, x, y, paint, panel) {
   ctx.beginPath();
   for (const [from, to, at_y, value] of edge) if (value > 0) { ctx.moveTo(from, at_y); ctx.lineTo(to, at_y); }
   ctx.stroke();
+}
+
+/** What stands above the cap, in the cap's colour. */
+function over({ ctx, theme }, steps, high, x, y, panel) {
+  const { rows, width, at } = steps, cap = panel.strip.cap;
+  ctx.fillStyle = theme.cap;
+  ctx.globalAlpha = 0.6;
+  ctx.beginPath();
+  for (let i = 0; i < rows; i++) {
+    if (high[i] <= cap) continue;
+    const from = x(Math.max(at[i * width], 0)), to = x(i + 1 < rows ? at[(i + 1) * width] : panel.end);
+    ctx.rect(from, y(high[i]), to - from, y(cap) - y(high[i]));
+  }
+  ctx.fill();
+  ctx.globalAlpha = 1;
 }
 
 function units({ ctx, theme }, steps, x, y, panel) {
@@ -452,7 +510,7 @@ function drawSides(scene, panel, here) {
   });
   if (!panel.strip) return;
   if (!here.together) drawStripHead(scene, panel, 8, here.stripTitle);
-  else drawStripHead(scene, panel, place.right - stripHead(scene, panel).wide, here.y + 33 );
+  else drawStripHead(scene, panel, 8, here.bars - 15);
   const stride = here.strips.length > 1 ? here.strips[1].y - here.strips[0].y : 99;
   here.strips.forEach((box, rank) => {
     if (rank % Math.max(1, Math.ceil(14 / stride))) return;
@@ -552,7 +610,7 @@ function bestPlace({ place, x }, panel, here, [px, py], w, taken) {
     for (const dx of [-w / 2, -w - 10, 10, -w - 40, 40]) {
       const box = { x: clamp(px + dx, place.left + 2, place.right - w - 2), y: py + dy, w, h };
       let cost = Math.hypot(box.x + w / 2 - px, box.y + h / 2 - py) * 4;
-      if (box.y < here.y + HEAD - 4 || box.y + h > here.bottom + 4) cost += 20000;
+      if (box.y < here.bars - 4 || box.y + h > here.bottom + 4) cost += 20000;
       for (const other of taken) cost += overlap(box, other) * 20;
       for (let i = 0; i < panel.bar.length; i++)
         cost += overlap(box, barBox(panel, here, i, x)) * (panel.bar.stage(i) < 0 ? 0.05 : 1);
@@ -579,6 +637,12 @@ function ticksOf(scene) {
   const ticks = [];
   for (let k = Math.ceil((view[0] * scale) / step - 1e-6); k * step <= view[1] * scale + 1e-6; k++)
     ticks.push([(k * step) / scale, String(+(k * step).toPrecision(8))]);
+  // the whole length is worth a label of its own: it is the number a schedule is judged by
+  const last = ticks[ticks.length - 1];
+  if (unit === "slots" && place.end <= view[1] && last && last[0] < place.end) {
+    if (scene.x(place.end) - scene.x(last[0]) < 30) ticks.pop();
+    ticks.push([place.end, say(unit, place.end)]);
+  }
   return { ticks, name: unit === "slots" ? "slots" : scale === 1000 ? "ms" : "s" };
 }
 
@@ -734,7 +798,7 @@ function build(el) {
   root.innerHTML = `<style>${STYLE}</style><canvas tabindex="0" role="img" data-lm-suppress-shortcuts="true"></canvas>
     <div class="minipar-foot"><div class="minipar-readout" role="status" aria-live="polite"></div>
     <div class="minipar-tools">
-      <button data-do="reading" aria-pressed="false" title="Read the idle time against all time, or against useful time (key i)">idle / useful</button>
+      <button data-do="reading" title="Read the idle time as a share of all time, or against useful time (key i)"></button>
       <button data-do="in" title="Zoom in (key +, or the wheel after a click)" aria-label="Zoom in">+</button>
       <button data-do="out" title="Zoom out (key -)" aria-label="Zoom out">−</button>
       <button data-do="all" title="Show the whole step (key 0)">all</button>
@@ -792,6 +856,7 @@ class View {
     this.view = [...this.whole];
     this.parts.canvas.setAttribute("aria-label", `Timeline. ${head.summary}`);
     if (!this.parts.tableBox.hidden) fillTable(this.parts.tableBox, this);
+    this.nameReading();
     this.later();
   }
 
@@ -855,7 +920,7 @@ class View {
     else if (target) {
       words = readBar(this, target) + this.reason(target);
       if (state.pinned && same(target, state.pinned)) words += relations(this, target);
-    } else words = this.panels.map((panel) => (this.panels.length > 1 ? `${panel.title}: ` : "") + panel.readings[state.reading]).join(" ");
+    } else words = this.panels.map((panel) => (this.panels.length > 1 ? `${panel.title}: ` : "") + panel.readings[state.reading]).join("\n");
     if (parts.readout.textContent !== words) parts.readout.textContent = words;
   }
 
@@ -1052,10 +1117,17 @@ class View {
 
   toggleReading() {
     this.state.reading = 1 - this.state.reading;
-    this.parts.button("reading").setAttribute("aria-pressed", String(this.state.reading === 1));
+    this.nameReading();
     this.state.keys = false;
     this.state.focused = this.state.pinned = null;
     this.later();
+  }
+
+  /** The button says which reading is shown; without a bubble there is nothing to choose. */
+  nameReading() {
+    const button = this.parts.button("reading");
+    button.textContent = this.state.reading ? "idle ÷ useful" : "idle ÷ all";
+    button.hidden = this.panels.every(({ readings }) => readings[0] === readings[1]);
   }
 
   toggleTable() {

@@ -80,11 +80,10 @@ def readings(trace: Trace) -> tuple[str, str]:
         return (f"{duration(trace.makespan, trace.unit)} from the first start to the last end.",) * 2
     total, idle = trace.makespan, trace.makespan * trace.bubble
     useful = total - idle
-    wait, work = duration(idle, trace.unit), duration(useful, trace.unit)
+    wait, work, whole = (duration(length, trace.unit) for length in (idle, useful, total))
     if trace.unit == "slots":
         wait, work = f"{idle:.4g}", f"{useful:.4g}"
-    whole = duration(total, trace.unit)
     return (
-        f"Idle {wait} of {whole} = {share(trace.bubble)} of all device time.",
-        f"Idle {wait} for {work} of useful work = {share(trace.overhead)} on top of it.",
+        f"Idle {wait} of {whole} a rank: {share(trace.bubble)} of all device time.",
+        f"Idle {wait} against {work} useful a rank: {share(trace.overhead)} on top of the work.",
     )
