@@ -11,6 +11,7 @@ Nothing below this floor knows that lessons exist.
 
 from __future__ import annotations
 
+from minipar.learn.attempt import attempt
 from minipar.learn.predict import ask, reset
 from minipar.learn.progress import progress
 from minipar.learn.runner import run, steps
@@ -18,7 +19,7 @@ from minipar.learn.verdict import check
 from minipar.learn.workers import workers
 from minipar.view.presence import somebody_there
 
-__all__ = ["ask", "check", "paced", "progress", "reset", "run", "somebody_there", "steps", "workers"]
+__all__ = ["ask", "attempt", "check", "paced", "progress", "reset", "run", "somebody_there", "steps", "workers"]
 
 
 def paced(cost):

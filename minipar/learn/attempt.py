@@ -1,31 +1,44 @@
-"""Does it fit?  Try a call on real workers, and say in one word what came of it.
+"""Does it fit? A step that a worker's memory limit may refuse, tried without ending the cell.
 
-    one = learn.attempt(minipar.train_step, pool, plan, model, batch)     # "trained", or "refused on rank 0"
-
-A worker's memory budget is real, and so is the error. In a lesson it is the finding, not the end of the cell.
+one = learn.attempt(minipar.train_step, pool, plan, model, batch)
+rank 0 asked for 3 MB …                         the pool's own sentence is printed
+str(one)                                        "refused", "refused on rank 0" or "trained"
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 
-def attempt(call: Callable, *arguments: Any, **named: Any) -> str:
-    """Call; "trained" if it returns, "refused on rank r" if a worker's memory budget said no, with its sentence printed.
+@dataclass(frozen=True)
+class Attempt:
+    """What became of a step: its value, or who refused it and why."""
 
-    Any other error is raised as it is.
-    """
+    value: Any = None
+    refusal: str = ""
+    rank: int | None = None
+
+    @property
+    def refused(self) -> bool:
+        return bool(self.refusal)
+
+    def __str__(self) -> str:
+        if not self.refused:
+            return "trained"
+        return "refused" if self.rank is None else f"refused on rank {self.rank}"
+
+
+def attempt(train: Callable, pool, plan, *arguments: Any, **named: Any) -> Attempt:
+    """``train(pool, plan, …)``; a refusal for want of memory is printed and returned, every other error is raised."""
     from minipar.run.pool import RemoteError
 
     try:
-        call(*arguments, **named)
+        return Attempt(train(pool, plan, *arguments, **named))
     except RemoteError as error:
-        story = str(error)
-        if "budget" not in story and "memory" not in story:
+        if error.kind != "memory limit":
             raise
-        print(story.splitlines()[0])
-        rank = re.search(r"rank (\d+)", story)
-        return f"refused on rank {rank[1]}" if rank else "refused"
-    return "trained"
+        refusal = error.cause or str(error).splitlines()[0]
+        print(refusal)
+        return Attempt(refusal=refusal, rank=error.rank if plan.ranks > 1 else None)

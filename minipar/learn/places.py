@@ -52,7 +52,7 @@ class Chart:
     """A plotly figure as text and its own mime type: nothing that a saved notebook should not hold."""
 
     def __init__(self, figure):
-        self.figure = figure
+        self.figure = figure if figure.layout.height else type(figure)(figure).update_layout(height=360)
 
     def __repr__(self) -> str:
         return f"Chart({self.figure.layout.title.text or 'no title'})"

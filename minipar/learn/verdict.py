@@ -71,7 +71,9 @@ def unfinished(work: Any) -> bool:
     """Is the stub's ``...`` still there? Asked of a function, of text, or of a schedule's builder."""
     if work is None or work is ...:
         return True
-    if isinstance(work, str):
+    text = getattr(work, "text", None)
+    if isinstance(work, str) or isinstance(text, str):
+        work = work if isinstance(work, str) else text
         return not work.strip() or "..." in work
     if not callable(work):
         return False

@@ -14,7 +14,7 @@ def workers(count: int):
     from minipar.run.pool import WorkerPool, live_pools
 
     for pool in reversed(list(live_pools())):
-        if pool.ranks >= count and pool.current is None:
+        if pool.size >= count and pool.current is None:
             return pool
     _own[count] = WorkerPool(count)
     return _own[count]

@@ -26,17 +26,26 @@ def see(r):
     """The five memories three times: before, after sending, after rank 2 doubled its copy."""
     from minipar.view.strip import strip
 
-    titles = ("Before: only the notebook holds x", "Sent: five copies, 4 MB each", "Rank 2 doubled: its own copy only")
-    return [strip(moment, title=title) for moment, title in zip((r.before, r.sent, r.doubled), titles, strict=True)]
+    return strip(
+        {
+            "x is made: only the notebook holds it": r.before,
+            "x is sent: five copies, 4 MB each": summed(r.sent, r.sums_sent),
+            "rank 2 doubles x: nobody else notices": summed(r.doubled, r.sums_doubled),
+        }
+    )
+
+
+def summed(moment, sums):
+    """The boxes with the sum of each one's x written in."""
+    return [{**box, "note": f"sum {value:,.0f}"} for box, value in zip(moment, sums, strict=True)]
 
 
 def facts(r):
     return [
         ("bytes of x held before", held(r.before)),
         ("bytes of x held after sending", held(r.sent)),
-        ("sums on the four ranks", sums(r.sums_sent)),
-        ("sums after rank 2 doubled", sums(r.sums_doubled)),
-        ("sum in the notebook, all the time", f"{r.x.sum().item():,.0f}"),
+        ("sums of the five copies", sums(r.sums_sent)),
+        ("sums after rank 2 doubled its own", sums(r.sums_doubled)),
     ]
 
 
@@ -65,7 +74,7 @@ QUESTION = Question(
         Option("one memory that all of them see", "There is no such memory: rank 2 doubled its x and nobody noticed."),
     ),
     right=1,
-    measured=lambda r: f"bytes of x in the notebook and on ranks 0 to 3: {held(r.before)}",
+    measured=lambda r: f"bytes held by the notebook and by ranks 0 to 3: {held(r.before)}",
 )
 
 
