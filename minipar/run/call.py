@@ -111,7 +111,7 @@ class Run:
         self._print(lines)
         for message in messages:
             kind, rank = message[:2]
-            if kind == "dead" or (kind in ("ok", "fault") and message[2] == self._number):
+            if rank < self.ranks and (kind == "dead" or (kind in ("ok", "fault") and message[2] == self._number)):
                 self._got.setdefault(rank, message)
                 self._news = time.monotonic()
             elif kind == "progress" and message[2] == self._number:
@@ -198,11 +198,7 @@ class Run:
             crew.signal(signal.SIGINT, self._pending)
             self._wait_for_all(SECOND)
         self._print(crew.last_lines())
-        dead = [rank for rank in range(self.ranks) if self._got.get(rank, ("dead",))[0] == "dead"]
-        for rank in late:
-            if rank in self._pending and rank not in answers:
-                self._got.pop(rank, None)
-        kept = not dead and self._pool._new_group(self.ranks)
+        kept = not self._pending and not crew.gone and self._pool._new_group(self.ranks)
         if not kept:
             self._pool._restart()
         return answers, kept

@@ -30,7 +30,7 @@ import torch.distributed as dist
 from minipar.run import budget, parcel
 from minipar.run.board import Board
 from minipar.run.held import held_bytes
-from minipar.run.oplog import OperationLog, describe, where
+from minipar.run.oplog import Desync, OperationLog, describe, where
 from minipar.run.recorder import Recorder
 from minipar.run.transport import transport
 from minipar.run.watch import watch_torch
@@ -98,6 +98,8 @@ class Child:
                 self._run(*rest)
             elif kind == "settle" and self.links is not None:
                 self.links.reap_all()
+            elif kind == "held":
+                self._tell("held", self.rank, rest[0], held_bytes())
 
     # ---- the listener thread
 
@@ -111,7 +113,7 @@ class Child:
                 kind, *rest = message = pickle.loads(self._control.recv_bytes())
                 if kind == "where":
                     self._tell("where", self.rank, rest[0], self._whereabouts())
-                elif kind == "held":
+                elif kind == "held" and self.call is not None:
                     self._tell("held", self.rank, rest[0], held_bytes())
                 elif kind == "unplug":
                     unplug()
@@ -190,7 +192,8 @@ class Child:
             self._tell("ok", self.rank, call, body, report)
         else:
             self._tell("fault", self.rank, call, fault, report)
-            recorder = error = None
+            recorder = None
+            unplug()  # at once: this is what tells the peers
             self._leave()
 
     def _execute(self, blob, env, recorder):
@@ -217,9 +220,10 @@ class Child:
         while frames and frames.tb_frame.f_code.co_filename == core:
             frames = frames.tb_next
         limit = None
-        if isinstance(error, Refusal):  # the learner's own line is the last that matters
+        if isinstance(error, (Refusal, Desync)):  # the learner's own line is the last that matters
             names = [summary.filename for summary in traceback.extract_tb(frames)]
-            limit = next((at for at, name in enumerate(names) if name.startswith(os.path.dirname(core))), None)
+            inner = os.path.dirname(core), os.path.dirname(torch.__file__)
+            limit = next((at for at, name in enumerate(names) if name.startswith(inner)), None)
         refused = self.budget.explain(error, self.rank)
         lines = traceback.format_exception(type(error), error, frames or error.__traceback__, limit=limit)
         return {"type": "MemoryLimit" if refused else type(error).__name__, "message": refused or str(error), "time": time.monotonic(),

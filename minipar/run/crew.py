@@ -12,13 +12,15 @@ import multiprocessing
 import os
 import pickle
 import re
+import selectors
 import signal
 import sys
 import threading
 import time
 import types
 from multiprocessing import forkserver
-from multiprocessing.connection import wait
+
+from minipar.run.entry import worker_main
 
 #: What the fork server loads once, so that no worker has to.
 PRELOAD = ["torch", "torch.distributed", "minipar.run.child"]
@@ -58,10 +60,8 @@ class Crew:
         context = multiprocessing.get_context(METHOD)
         self.size, self.gone = size, {}
         self.processes, self._controls, self._outputs = [], [], []
-        self._partial = [b""] * size
+        self._partial, self._selector = [b""] * size, selectors.DefaultSelector()
         self._locks = [threading.Lock() for _ in range(size)]
-        from minipar.run.entry import worker_main
-
         with _calm():
             for rank in range(size):
                 (mine, theirs), (output, writer) = context.Pipe(), context.Pipe(duplex=False)
@@ -73,6 +73,9 @@ class Crew:
                 self.processes.append(target)
                 self._controls.append(mine)
                 self._outputs.append(output)
+                self._selector.register(mine, selectors.EVENT_READ, (rank, self._read_control))
+                self._selector.register(target.sentinel, selectors.EVENT_READ, (rank, self._read_death))
+                self._selector.register(output, selectors.EVENT_READ, (rank, self._read_output))
 
     def alive(self):
         """Whether every process is there."""
@@ -97,34 +100,39 @@ class Crew:
 
     def events(self, seconds):
         """What happened within `seconds`: (messages, lines); a death is the message ("dead", rank, exit code)."""
-        watched = {}
-        for rank in range(self.size):
-            if rank not in self.gone:
-                watched[self._controls[rank]] = watched[self.processes[rank].sentinel] = rank
-            if not self._outputs[rank].closed:
-                watched[self._outputs[rank]] = rank
-        if not watched:
+        messages, lines = [], []
+        if not self._selector.get_map():
             time.sleep(seconds)
-        hot = wait(list(watched), max(0.0, seconds)) if watched else []
-        lines = [line for thing in hot if thing in self._outputs for line in self._read_output(watched[thing])]
-        messages = []
-        for rank in sorted({watched[thing] for thing in hot if thing not in self._outputs}):
-            messages += self._read_control(rank)
+            return messages, lines
+        for key, _ in self._selector.select(seconds):
+            rank, read = key.data
+            if rank in self.gone and read != self._read_output:
+                continue
+            found = read(rank)
+            (lines if read == self._read_output else messages).extend(found)
         return messages, lines
 
     def _read_control(self, rank):
-        found, control, process = [], self._controls[rank], self.processes[rank]
         try:
-            while control.poll():
-                found.append(pickle.loads(control.recv_bytes()))
+            return [pickle.loads(self._controls[rank].recv_bytes())]
         except (EOFError, OSError):
-            process.join(1.0)
-            if process.is_alive():
-                _end(process)
-        if not process.is_alive():
-            self.gone[rank] = process.exitcode
-            found.append(("dead", rank, process.exitcode))
-        return found
+            self._selector.unregister(self._controls[rank])  # its end is near: the sentinel tells
+            self.processes[rank].join(1.0)
+            if self.processes[rank].is_alive():
+                _end(self.processes[rank])
+            return []
+
+    def _read_death(self, rank):
+        found, control = [], self._controls[rank]
+        if control in self._selector.get_map():
+            while control.poll() and (message := self._read_control(rank)):
+                found += message  # what it said before it died
+        for pipe in (control, self.processes[rank].sentinel):
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(pipe)
+        self.processes[rank].join(1.0)
+        self.gone[rank] = self.processes[rank].exitcode
+        return [*found, ("dead", rank, self.gone[rank])]
 
     def _read_output(self, rank):
         try:
@@ -133,6 +141,7 @@ class Crew:
             return []
         *lines, self._partial[rank] = re.split(rb"[\r\n]+", self._partial[rank] + new)  # \r: a progress bar, as it goes
         if not new:
+            self._selector.unregister(self._outputs[rank])
             self._outputs[rank].close()
             lines += self._rest_of_line(rank)
         return [(rank, line.decode(errors="replace")) for line in lines if line or new]
@@ -159,6 +168,7 @@ class Crew:
             _end(process)
         for process in self.processes:
             process.join(5)
+        self._selector.close()
         for pipe in self._controls + self._outputs:
             pipe.close()
 

@@ -17,10 +17,14 @@ import time
 import zlib
 from collections import deque
 
+import torch
+
 from minipar.run.board import Board
 
-_HERE = os.path.dirname(__file__)
-_CORE = tuple(os.path.join(_HERE, name) for name in ("child.py", "worker.py", "axis.py", "transport.py", "oplog.py"))
+_HERE = os.path.dirname(__file__) + os.sep
+_MINIPAR = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_CORE = ("axis", "budget", "call", "child", "entry", "oplog", "spmd", "transport", "watch", "worker")
+_NOT_THEIRS = (*(f"{_HERE}{name}.py" for name in _CORE), os.path.dirname(torch.__file__), threading.__file__, "<")
 
 
 class Desync(RuntimeError):
@@ -43,6 +47,7 @@ class OperationLog:
         """A new process group, the pool's number `ticket`: nothing is under way any more."""
         self.generation = ticket
         self.groups = {}  # group name -> (ranks, collectives so far, running checksum)
+        self.members = {}  # group name -> ranks
         self.start_call()
 
     def start_call(self):
@@ -82,12 +87,18 @@ class OperationLog:
             if theirs is None:
                 continue
             if theirs[0] != text:
-                raise Desync(f"the ranks disagree on collective {number} of this call: rank {self.rank} calls {text}, "
+                raise Desync(f"the ranks disagree on collective {number} of their group: rank {self.rank} calls {text}, "
                              f"rank {peer} calls {theirs[0]} (at {theirs[1]})")  # fmt: skip
-            if sends and theirs[2] and (sends[place], receives[place]) != (theirs[3][me], theirs[2][me]):
-                raise Desync(f"the ranks disagree on collective {number} of this call, {text}: rank {self.rank} sends rank {peer} "
-                             f"{sends[place]} elements and that one makes room for {theirs[3][me]}; rank {peer} sends "
-                             f"{theirs[2][me]} back, and room is made for {receives[place]} (rank {peer} is at {theirs[1]})")  # fmt: skip
+            if sends and theirs[2]:
+                self._match(text, theirs[1], (self.rank, peer, sends[place], theirs[3][me]))
+                self._match(text, theirs[1], (peer, self.rank, theirs[2][me], receives[place]))
+
+    @staticmethod
+    def _match(text, place, flow):
+        source, target, sent, room = flow
+        if sent != room:
+            raise Desync(f"the ranks disagree in {text}: rank {source} sends {sent} elements to rank {target}, "
+                         f"which makes room for {room} (the other rank is at {place})")  # fmt: skip
 
     def wait(self, operation, waiting):
         """Calls `waiting()` with this thread marked as blocked in `operation`."""
@@ -96,7 +107,7 @@ class OperationLog:
         try:
             return waiting()
         except BaseException:
-            self.failed_in = operation
+            self.failed_in = operation() if callable(operation) else operation
             raise
         finally:
             self.blocked.pop(thread, None)
@@ -129,11 +140,9 @@ def where(frame=None):
     frame, best = frame or sys._getframe(1), None
     while frame is not None:
         name = frame.f_code.co_filename
-        if not (name.startswith(_CORE) or f"{os.sep}torch{os.sep}" in name or name.startswith("<")):
-            if not name.startswith(os.path.dirname(_HERE)):
-                if name != threading.__file__ and "multiprocessing" not in name and "forkserver" not in name:
-                    return name, frame.f_lineno, frame.f_code.co_name
-                break
+        if not (name.startswith(_NOT_THEIRS) or "multiprocessing" in name):
+            if not name.startswith(_MINIPAR):
+                return name, frame.f_lineno, frame.f_code.co_name
             best = best or (name, frame.f_lineno, frame.f_code.co_name)
         frame = frame.f_back
     return best

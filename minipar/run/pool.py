@@ -24,6 +24,7 @@ from minipar.run import parcel
 from minipar.run.board import Board
 from minipar.run.call import Run
 from minipar.run.crew import Crew, prewarm
+from minipar.run.ping import ping
 from minipar.run.story import RemoteError, RemoteInterrupt
 
 __all__ = ["RemoteError", "RemoteInterrupt", "Run", "WorkerPool", "live_pools", "prewarm"]
@@ -124,6 +125,10 @@ class WorkerPool:
             rows.append({"name": f"rank {rank}", "pid": pid, "bytes": found[1], "link": link})
         return rows
 
+    def ping(self, source, target, size, times=5):
+        """Starts `size` bytes on their way from `source` to `target` and back; a Run, whose result at `source` is seconds one way."""
+        return self.start(ping, source, target, size, times)
+
     def wait_ready(self):
         """Returns when all workers are up. Raises RemoteError if they do not come up."""
         while not self._ready:
@@ -198,7 +203,7 @@ class WorkerPool:
         for _ in range(3):
             if self._ready:
                 self._listen_idle(0.0)
-            if not self._crew.alive():
+            if self._crew.gone:
                 if self._ready:
                     lost = ", ".join(str(rank) for rank, process in enumerate(self._crew.processes) if not process.is_alive())
                     lines.append((None, f"minipar: the process of rank {lost} was gone: the workers were started again, w.state is empty"))

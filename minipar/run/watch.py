@@ -22,7 +22,12 @@ _SAME = ("broadcast", "reduce", "reduce_scatter", "gather", "scatter", "barrier"
 
 def watch_torch(log):
     """Wraps the methods of torch's ProcessGroup and Work once, so that direct calls of torch.distributed are logged."""
-    works, ranks = log.works, functools.lru_cache(1024)(lambda group, generation: tuple(dist.get_process_group_ranks(group)))
+    works = log.works
+
+    def members(group):
+        if group.group_name not in log.members:
+            log.members[group.group_name] = tuple(dist.get_process_group_ranks(group))
+        return log.members[group.group_name]
 
     def wrap(name, real, note):
         @functools.wraps(real)
@@ -36,14 +41,13 @@ def watch_torch(log):
 
     def note_point(name, group, arguments, options):
         tensor = arguments[0][0]
-        members, peer = ranks(group, log.generation), arguments[1] if len(arguments) > 2 else None
-        peer = members[peer] if peer is not None else None
+        peer = members(group)[arguments[1]] if len(arguments) > 2 else None
         kind = "recv_anysource" if peer is None else name
         return log.point(kind, peer, f"torch {arguments[-1]} in {group.group_name}", tensor.dtype, tensor.numel(), where())
 
     def note_collective(name, group, arguments, options):
         text, sends, receives = _say(_NAMES.get(name, name), name, arguments, group.size())
-        return log.collective(group.group_name, ranks(group, log.generation), _NAMES.get(name, name), text, where(), sends, receives)
+        return log.collective(group.group_name, members(group), _NAMES.get(name, name), text, where(), sends, receives)
 
     for name in ("send", "recv", "recv_anysource"):
         wrap(name, getattr(c.ProcessGroup, name), note_point)
@@ -74,7 +78,7 @@ def _say(kind, name, arguments, size):
     else:
         extra = ""
     if hasattr(options, "reduceOp"):
-        extra += f" {str(options.reduceOp).rpartition('.')[2].lower().rstrip('>').partition(':')[0]}"
+        extra += f" {options.reduceOp.op.name.lower()}"
     if kind == "barrier" or not tensors:
         return kind + extra, (), ()
     if kind == "all_to_all":
