@@ -36,9 +36,9 @@ class Attention(nn.Module):
         """[batch, seq, hidden] -> [batch, seq, hidden]; position i reads positions 0 to i only."""
         batch, seq, hidden = x.shape
         query, key, value = (self.split(layer(x)) for layer in (self.query, self.key, self.value))
-        scores = query @ key.transpose(-1, -2) / math.sqrt(hidden // self.heads)    # [batch, heads, seq, seq]
+        scores = query @ key.transpose(-1, -2) / math.sqrt(hidden // self.heads)  # [batch, heads, seq, seq]
         weights = torch.softmax(scores + future_mask(seq, x), dim=-1)
-        mixed = weights @ value                                                     # [batch, heads, seq, d]
+        mixed = weights @ value  # [batch, heads, seq, hidden / heads]
         return self.output(mixed.transpose(1, 2).reshape(batch, seq, hidden))
 
     def split(self, x: Tensor) -> Tensor:

@@ -13,11 +13,12 @@ weights, and no process ever holds the whole model unless it asks for `whole()`.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from minipar.cost.model import block_activations, head_activations, layer_parameters
 from minipar.nn.attention import Attention
 from minipar.nn.embedding import Embedding, Head
 from minipar.nn.loss import next_token_loss
@@ -80,7 +81,7 @@ class GPT:
     def _layer(self, index: int, device) -> nn.Module:
         layer = self._empty(index).to(device, getattr(torch, self.dtype))
         fill(layer, self._stream(index), residual_branches=2 * self.layers)
-        if self.tied and index == self.layers + 1:      # the first thing drawn from stream 0 is the token table
+        if self.tied and index == self.layers + 1:  # the first thing drawn from stream 0 is the token table
             draw(layer.output.weight, self._stream(0))
         return layer
 
@@ -107,10 +108,7 @@ class GPT:
 
     def parameter_counts(self) -> tuple[int, ...]:
         """Parameters of each layer, as that layer alone would hold them (a tied table counts at both ends)."""
-        hidden = self.hidden
-        norms, attention, mlp = 4 * hidden, 4 * (hidden**2 + hidden), 8 * hidden**2 + 5 * hidden
-        ends = self.vocabulary * hidden
-        return (ends + self.context * hidden, *(norms + attention + mlp,) * self.layers, 2 * hidden + ends)
+        return layer_parameters(replace(self, tied=False))
 
     def parameter_bytes(self, indices: Iterable[int] | None = None) -> int:
         """Bytes of the weights of these layers on one device (all layers: the whole model, a tied table once)."""
@@ -123,18 +121,15 @@ class GPT:
     def activation_bytes(self, indices: Iterable[int], sequences: int, seq: int | None = None) -> int:
         """Bytes that one microbatch of `sequences` texts leaves on a stage of these layers until its backward.
 
-        Per token, in units of one [hidden] vector: a block keeps 16 (its input, the first norm's output, query,
-        key, value, the mixed values, the middle of the residual stream, the second norm's output, 4 before GELU
-        and 4 after) plus 4 numbers for its two norms, plus one [seq, seq] table a head for each text. The output of
-        a stage is held too; the last stage holds log-probabilities and two numbers of the loss.
+        The count of a block and of the head stands in `cost.model`; a stage that does not end in the head holds its
+        own output too.
         """
         seq, indices = seq or self.context, sorted(indices)
-        tokens, stream = sequences * seq, sequences * seq * self.hidden
-        block = stream if self.recompute else 16 * stream + self.heads * seq * tokens + 4 * tokens
-        head = 2 * stream + 2 * tokens + self.vocabulary * tokens + 2
+        stream = sequences * seq * self.hidden
+        block = stream if self.recompute else block_activations(self, sequences, seq)
         blocks = sum(1 <= index <= self.layers for index in indices)
-        ends = head if indices[-1] == self.layers + 1 else stream
-        return (blocks * block + ends) * ITEM_SIZE[self.dtype]
+        end = head_activations(self, sequences, seq) if indices[-1] == self.layers + 1 else stream
+        return (blocks * block + end) * ITEM_SIZE[self.dtype]
 
 
 class Block(nn.Module):
@@ -154,7 +149,7 @@ class Block(nn.Module):
 
 
 class Layers(nn.Module):
-    """Some consecutive layers of a model. Parameters keep the names they have in the whole one: `layers.3.mlp.up.weight`."""
+    """Some consecutive layers of a model. Parameters are named as in the whole one: `layers.3.mlp.up.weight`."""
 
     def __init__(self, layers: dict[int, nn.Module], recompute: bool = False):
         super().__init__()

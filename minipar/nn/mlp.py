@@ -1,6 +1,8 @@
 """What does a token do with what it has read?
 
-    [hidden] ── up ──► [4 hidden] ── GELU ──► [4 hidden] ── down ──► [hidden]      each position on its own
+    [hidden] ── up ──► [4 hidden] ── GELU ──► [4 hidden] ── down ──► [hidden]
+
+Each position on its own.
 """
 
 from torch import Tensor, nn

@@ -20,11 +20,16 @@ class Stack:
     costs: what `split` balances; all equal if not given.
     """
 
-    def __init__(self, layers: Sequence[nn.Module], loss: Callable[[Tensor, Tensor], Tensor], costs: Sequence[float] | None = None):
+    def __init__(
+        self,
+        layers: Sequence[nn.Module],
+        loss: Callable[[Tensor, Tensor], Tensor],
+        costs: Sequence[float] | None = None,
+    ):
         self.layers, self.loss = tuple(layers), loss
         self._costs = tuple(costs) if costs is not None else (1.0,) * len(self.layers)
         if len(self._costs) != len(self.layers):
-            raise ValueError(f"there are {len(self.layers)} layers and {len(self._costs)} costs: give one cost for each layer.")
+            raise ValueError(f"{len(self.layers)} layers and {len(self._costs)} costs: give one cost for each layer.")
 
     def costs(self) -> tuple[float, ...]:
         """The cost of each layer."""

@@ -26,6 +26,7 @@ class Batch(NamedTuple):
 def text_bytes() -> bytes:
     """The whole text, topics in alphabetical order."""
     from pydoc_data.topics import topics
+
     return "\n".join(topics[name] for name in sorted(topics)).encode()
 
 

@@ -31,7 +31,7 @@ class Plan:
         if "pipe" not in self.mesh.axes:
             raise ValueError(f"{self.mesh!r} has no axis for the pipeline: write Mesh(pipe={self.schedule.ranks})")
         if self.mesh.axes["pipe"] != self.schedule.ranks or self.mesh.size != self.schedule.ranks:
-            raise ValueError(f"the schedule is written for {self.schedule.ranks} ranks, and {self.mesh!r} has {self.mesh.size}")
+            raise ValueError(f"the schedule is for {self.schedule.ranks} ranks, and {self.mesh!r} has {self.mesh.size}")
         if self.cuts is not None:
             object.__setattr__(self, "cuts", _as_ranges(self.cuts, self.schedule.stages))
 

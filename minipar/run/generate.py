@@ -9,11 +9,13 @@ Nothing is cached between tokens; the whole text is read again for each one.
 import torch
 
 from minipar.plan.layout import Plan
+from minipar.run.on_rank import KEPT
 from minipar.run.part import Part
-from minipar.run.training import KEPT
 
 
-def generate(pool, plan: Plan, model, prompt: str = "The ", tokens: int = 100, temperature: float = 0.8, seed: int = 0) -> str:
+def generate(
+    pool, plan: Plan, model, prompt: str = "The ", tokens: int = 100, temperature: float = 0.8, seed: int = 0
+) -> str:
     """`prompt` and `tokens` more bytes of text, drawn from the model that `train` left in the workers.
 
     Without a training of this plan and model in the workers the model has its first weights, and writes noise.

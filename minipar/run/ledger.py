@@ -56,9 +56,9 @@ class Ledger:
 
     def __init__(self, clock=time.monotonic):
         self.clock = clock
-        self.bytes = [0] * len(MEMORY_KINDS)        # held now, by kind
-        self._claims: dict[int, list] = {}          # storage address -> [bytes, kind it is billed to, claims by kind]
-        self._events: list[tuple] = []              # (time, kind, change in bytes)
+        self.bytes = [0] * len(MEMORY_KINDS)  # held now, by kind
+        self._claims: dict[int, list] = {}  # storage address -> [bytes, kind it is billed to, claims by kind]
+        self._events: list[tuple] = []  # (time, kind, change in bytes)
         self._hooks: list = []
 
     def hold(self, tensor: Tensor, kind: int) -> int:
@@ -109,7 +109,7 @@ class Ledger:
 
     def _pack(self, tensor: Tensor):
         found = self._claims.get(tensor.untyped_storage().data_ptr())
-        if found is not None and found[1] <= BATCH:     # a weight or the batch: it stays what it is
+        if found is not None and found[1] <= BATCH:  # a weight or the batch: it stays what it is
             return tensor if tensor.is_leaf else tensor.detach()
         return _Saved(self, tensor.detach())
 

@@ -19,7 +19,7 @@ from minipar.run.ledger import COMMUNICATION
 from minipar.run.recorder import UNKNOWN
 
 FIRST_TAG = 1 << 10
-STAMP = 1 << 28         # added to a message's tag: the time at which it was sent, where the link is paced
+STAMP = 1 << 28  # added to a message's tag: the time at which it was sent, where the link is paced
 _DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64)
 _ROW = 10
 
@@ -35,7 +35,10 @@ def incoming(action: Action, last_stage: int) -> Value | None:
 
 
 class Mail:
-    """One rank's messages of one lowered program. `forms[stage]` = (shape, dtype) a microbatch of what that stage makes."""
+    """One rank's messages of one lowered program.
+
+    forms: for each stage, (shape, dtype) of what it makes of each microbatch.
+    """
 
     def __init__(self, w, lowered: Lowered, forms, pacer=None):
         self.w, self.ordered, self.forms = w, lowered.ordered, forms
@@ -43,8 +46,8 @@ class Mail:
         self.microbatches = lowered.schedule.microbatches
         self.first, self.following = _queues(lowered.programs[w.rank])
         self.proofs = _proofs(lowered, w.rank)
-        self.posted: dict[Value, tuple] = {}    # receives under way: value -> (work, buffer, source, stamp)
-        self.sent: dict[Value, tuple] = {}      # sends not yet known to have arrived: value -> (work, tensor, stamp)
+        self.posted: dict[Value, tuple] = {}  # receives under way: value -> (work, buffer, source, stamp)
+        self.sent: dict[Value, tuple] = {}  # sends not yet known to have arrived: value -> (work, tensor, stamp)
 
     def open(self) -> None:
         """Start of a step: post the first receive of every link."""
@@ -115,7 +118,7 @@ class Mail:
         self.posted[value] = work, buffer, source, stamp
 
     def _form(self, value: Value):
-        made_by = value.stage if value.kind is Kind.ACTIVATION else value.stage - 1    # a gradient is shaped as its x
+        made_by = value.stage if value.kind is Kind.ACTIVATION else value.stage - 1  # a gradient is shaped as its x
         return self.forms[made_by][value.microbatch]
 
     def _arrived(self, value: Value) -> None:
@@ -184,7 +187,7 @@ def boundary_forms(w, placement, stages, inputs: Iterable[Tensor], microbatches:
 
 def _outputs(module, forms, device) -> list[tuple]:
     known, training = {}, module.training
-    module.eval()       # a norm that counts batches must not count this one
+    module.eval()  # a norm that counts batches must not count this one
     with torch.no_grad():
         for shape, dtype in set(forms):
             y = module(torch.zeros(shape, dtype=dtype, device=device))

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from minipar.cost.model import Optimizer
+
 
 class SGD:
     """Plain gradient descent."""
@@ -57,7 +59,7 @@ class Momentum(SGD):
 class AdamW:
     """Each weight gets a step of its own size: large where its gradients agree, small where they contradict."""
 
-    def __init__(self, parameters: Iterable[Tensor], rate: float, keep: float = 0.9, keep_squares: float = 0.999, decay: float = 0.01):
+    def __init__(self, parameters: Iterable[Tensor], rate: float, keep=0.9, keep_squares=0.999, decay=0.01):
         self.parameters, self.rate, self.decay = list(parameters), rate, decay
         self.keep, self.keep_squares = keep, keep_squares
         self.averages, self.squares, self.steps = [], [], 0
@@ -73,7 +75,7 @@ class AdamW:
             self.averages = [torch.zeros_like(parameter) for parameter in self.parameters]
             self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.steps += 1
-        young = 1 - self.keep**self.steps       # both averages start at 0; these make up for it
+        young = 1 - self.keep**self.steps  # both averages start at 0; these make up for it
         young_squares = math.sqrt(1 - self.keep_squares**self.steps)
         for parameter, average, squares in zip(self.parameters, self.averages, self.squares, strict=True):
             gradient = parameter.grad
@@ -84,4 +86,9 @@ class AdamW:
             parameter.addcdiv_(average, size, value=-self.rate / young)
 
 
-OPTIMIZERS = {"adamw": AdamW, "momentum": Momentum, "sgd": SGD}
+_MADE = {Optimizer.SGD: SGD, Optimizer.MOMENTUM: Momentum, Optimizer.ADAMW: AdamW}
+
+
+def make(name: str | Optimizer, parameters: Iterable[Tensor], rate: float):
+    """The optimizer of this name ("SGD", "momentum" or "AdamW"), for these parameters."""
+    return _MADE[Optimizer.named(name)](parameters, rate)

@@ -5,8 +5,8 @@ only then is its result sent. A paced link lets a message through at the time it
 
     sent ──── queue of this link ──── bytes / bandwidth ──── alpha ──── usable
 
-Nobody is held up by a link: the sender goes on at once, and the reader sleeps only if it comes too early. The values are
-real, the times are declared, and whatever draws such a run says "paced".
+Nobody is held up by a link: the sender goes on at once, and the reader sleeps only if it comes too early. The values
+are real, the times are declared, and whatever draws such a run says "paced".
 """
 
 import math
@@ -16,7 +16,7 @@ from minipar.plan.actions import Action
 from minipar.plan.simulate import Cost
 
 OVERRAN = "overran"
-TOLERANCE = 0.001       # seconds by which an action may end late before it is marked
+TOLERANCE = 0.001  # seconds by which an action may end late before it is marked
 
 
 class Pacer:
@@ -43,7 +43,7 @@ class Link:
 
     def __init__(self, alpha: float, bandwidth: float = math.inf):
         self.alpha, self.bandwidth = alpha, bandwidth
-        self._free: dict[int, float] = {}       # source rank -> when its link has carried all that was sent before
+        self._free: dict[int, float] = {}  # source rank -> when its link has carried all that was sent before
 
     def usable(self, source: int, sent: float, size: int) -> float:
         """When a message of `size` bytes, sent at `sent`, may be used here. Ask once a message, in order of sending."""

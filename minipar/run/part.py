@@ -107,7 +107,7 @@ class Part:
             self.parameters[copy].grad.copy_(total)
 
     def _add_across(self, name: str, homes: tuple[int, int]) -> None:
-        """Both ranks send their gradient and add what comes; the lower rank posts its send first, the other its receive."""
+        """Both ranks send their gradient and add what comes; the lower rank posts its send first, the other last."""
         own, w = self.parameters[name].grad, self.w
         peer = homes[0] if w.rank == homes[1] else homes[1]
         other, memory = torch.empty_like(own), w.recorder.memory

@@ -13,7 +13,7 @@ in `plan.actions`; here it is only looked up, once, before the first step.
 
 import torch
 
-from minipar.plan.actions import Action, Kind, Op, Recv, Send, Value, makes
+from minipar.plan.actions import Action, Op, Recv, Send, Value, makes
 from minipar.plan.messages import Lowered
 from minipar.run.ledger import COMMUNICATION, Ledger
 from minipar.run.mail import Mail, incoming
@@ -30,7 +30,7 @@ class Pipeline:
     def __init__(self, w, lowered: Lowered, stages: dict[int, Stage], forms, pacer: Pacer | None = None):
         self.w, self.stages, self.pacer = w, stages, pacer
         self.mail = Mail(w, lowered, forms, pacer)
-        self.values: dict[Value, torch.Tensor] = {}     # made here, not yet sent or read by another stage here
+        self.values: dict[Value, torch.Tensor] = {}  # made here, not yet sent or read by another stage here
         self.steps = _plan(lowered, w.rank)
 
     def run(self) -> None:
@@ -55,9 +55,10 @@ class Pipeline:
                 made = stage.forward(action.microbatch, given)
             case Op.B:
                 made = stage.backward(action.microbatch, given)
-            case Op.I | Op.W:   # the split backward: stage.backward_input and stage.backward_weight will stand here
+            case Op.I | Op.W:  # the split backward: stage.backward_input and stage.backward_weight will stand here
+                whole = Op.B(action.stage, action.microbatch)
                 raise NotImplementedError(
-                    f"{action} asks for half a backward: splitting B into I and W is not built yet, write {action.stage}B{action.microbatch}."
+                    f"{action} is half a backward, which is not built yet: write {whole} instead."
                 )
         note = self.pacer.finish(action, start) if self.pacer is not None else ""
         recorder.add(action, start, recorder.mark(), note)
@@ -84,7 +85,7 @@ def _plan(lowered: Lowered, rank: int) -> list[tuple]:
     found = []
     for step in lowered.programs[rank]:
         if isinstance(step, Action):
-            gives = next((value for value in makes(step) if value in read and value.kind is not Kind.WEIGHT_GRADIENT), None)
+            gives = next((value for value in makes(step) if value in read), None)
             found.append((step, incoming(step, last), gives))
         else:
             found.append((step, None, None))

@@ -27,14 +27,14 @@ class Recorder:
         self.spans = []
         self.messages = []
         self.ledger = []
-        self.allocator = []         # (time, bytes): a GPU's own figure, at the ends of actions
+        self.allocator = []  # (time, bytes): a GPU's own figure, at the ends of actions
         self.memory = NoLedger()
         self._anchor = None
         if memory:
             self.watch_memory()
 
     clock = staticmethod(time.monotonic)
-    mark = clock                    # a moment to hand to `add`; on a GPU `on_device` replaces it by an event
+    mark = clock  # a moment to hand to `add`; on a GPU `on_device` replaces it by an event
 
     def watch_memory(self):
         """Opens the ledger; from now on whoever holds a tensor says so there."""
@@ -91,7 +91,7 @@ class Recorder:
 
 
 def join(messages):
-    """Messages whose two ends were noted by two ranks, made whole: (source, target, bytes, sent, received, what) tuples."""
+    """Messages whose ends were noted by two ranks, made whole: (source, target, bytes, sent, received, what)."""
     whole, waiting = [], {}
     for message in messages:
         source, target, size, sent, received, what = message

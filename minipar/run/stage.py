@@ -15,6 +15,16 @@ from torch import Tensor, nn
 
 from minipar.run.ledger import ACTIVATION, BATCH, NoLedger
 
+_engine = torch.autograd.Variable._execution_engine
+
+
+def go_back(y: Tensor, gradient: Tensor | None) -> None:
+    """`torch.autograd.backward(y, gradient)`, straight to the engine behind it: torch's own door loads a library for
+    symbolic shapes on its first use with a gradient, which takes seconds and 90 MB in every process."""
+    if gradient is None:
+        gradient = torch.ones_like(y)
+    _engine.run_backward((y,), (gradient,), False, False, (), allow_unreachable=True, accumulate_grad=True)
+
 
 class Stage:
     """Some consecutive layers on one device, and the microbatches that are in flight there.
@@ -24,7 +34,7 @@ class Stage:
 
     def __init__(self, module: nn.Module, loss: Callable[[Tensor, Tensor], Tensor] | None = None):
         self.module, self.loss = module, loss
-        self.in_flight: dict[int, tuple[Tensor, Tensor]] = {}     # microbatch -> (x, y)
+        self.in_flight: dict[int, tuple[Tensor, Tensor]] = {}  # microbatch -> (x, y)
         self.memory = NoLedger()
         self.inputs: Sequence[Tensor] = ()
         self.targets: Sequence[Tensor] = ()
@@ -58,10 +68,10 @@ class Stage:
         return made
 
     def backward(self, microbatch: int, gradient: Tensor | None = None) -> Tensor | None:
-        """gradient: of y (None on the last stage, where y is the loss). Returns the gradient of x, None on the first."""
+        """gradient: of y (None on the last stage, where y is the loss). Returns that of x, None on the first stage."""
         x, y = self.in_flight.pop(microbatch)
-        with self.memory.saving():      # a block that recomputes saves again on its way back
-            torch.autograd.backward(y, gradient)
+        with self.memory.saving():  # a block that recomputes saves again on its way back
+            go_back(y, gradient)
         self.memory.release(x, ACTIVATION)
         self.memory.release(y, ACTIVATION)
         return x.grad

@@ -8,7 +8,6 @@ The weights of `train` stay in the workers, each rank its own; `minipar.generate
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,13 +19,11 @@ from minipar.plan.layout import Plan
 from minipar.plan.schedule import Schedule
 from minipar.plan.simulate import Cost
 from minipar.plan.trace import Trace
-from minipar.run.optimizer import OPTIMIZERS
-from minipar.run.parcel import dumps, loads
-from minipar.run.part import Part
+from minipar.run.on_rank import Recipe, step_on_rank, train_on_rank
+from minipar.run.parcel import dumps
 from minipar.run.story import RemoteInterrupt
 
-PATIENCE = 30.0                 # seconds a stopped training gets to end its step
-KEPT = "minipar.training"       # where a worker's state keeps its part of the trained model
+PATIENCE = 30.0  # seconds a stopped training gets to end its step
 
 
 @dataclass(frozen=True)
@@ -70,19 +67,6 @@ class Training:
         return f"Training({self.step} steps{stopped}, {ends}, {self.tokens_per_second:,.0f} tokens/s)"
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How `train` changes the weights. clip: the largest norm the whole gradient may have, or None."""
-
-    optimizer: str = "adamw"
-    learning_rate: float = 1e-3
-    clip: float | None = 1.0
-
-    def __post_init__(self):
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"there is no optimizer {self.optimizer!r}: choose {', '.join(sorted(OPTIMIZERS))}")
-
-
 # ---- in the notebook
 
 
@@ -91,12 +75,12 @@ def train_step(pool, plan: Plan, model, batch, pace: Cost | None = None, spans: 
     """Run one step of `plan` on real workers, from the model's first weights, and bring everything home.
 
     batch: inputs and targets, [batch, context] each. pace: declared durations in seconds, or None for full speed.
-    optimizer: "sgd", "momentum" or "adamw" to make one update too (the gradients that come home are unclipped).
+    optimizer: "SGD", "momentum" or "AdamW" to make one update too (the gradients that come home are unclipped).
     ValueError when the schedule is not sound, or the batch has fewer texts than microbatches.
     """
     _require(pool, plan, model, batch)
     recipe = Recipe(optimizer, learning_rate, clip=None) if optimizer else None
-    result = pool.run(_step_on_rank, plan, model, _for_ends(plan, batch), pace, spans, memory, recipe,
+    result = pool.run(step_on_rank, plan, model, _for_ends(plan, batch), pace, spans, memory, recipe,
                       ranks=plan.ranks, mesh=plan.mesh)  # fmt: skip
     gradients = {name: gradient for part in result for name, gradient in part["gradients"].items()}
     in_order = {name: gradients[name] for name in sorted(gradients, key=_natural)}
@@ -104,7 +88,7 @@ def train_step(pool, plan: Plan, model, batch, pace: Cost | None = None, spans: 
     return Step(loss, in_order, _named(result.trace, plan, pace), pace, batch, plan.schedule)
 
 
-def train(pool, plan: Plan, model, data, steps: int, learning_rate: float = 1e-3, optimizer: str = "adamw",
+def train(pool, plan: Plan, model, data, steps: int, learning_rate: float = 1e-3, optimizer: str = "AdamW",
           clip: float | None = 1.0, pace: Cost | None = None, resume: bool = False, memory: bool = True,
           progress: Callable[[dict], None] | None = None) -> Training:  # fmt: skip
     """Train for `steps` steps; the weights stay in the workers. Returns when done, or when the pool is told to stop.
@@ -126,12 +110,13 @@ def train(pool, plan: Plan, model, data, steps: int, learning_rate: float = 1e-3
         _require(pool, plan, model, data(0))
     with _telling(pool, progress):
         try:
-            result = pool.run(_train_on_rank, plan, model, parcels, steps, recipe, pace, resume, memory,
+            result = pool.run(train_on_rank, plan, model, parcels, steps, recipe, pace, resume, memory,
                               ranks=plan.ranks, mesh=plan.mesh, patience=PATIENCE)  # fmt: skip
         except RemoteInterrupt as error:
             if error.result is not None:
                 error.training = _training(error.result, plan, pace)
-                error.args = (f"Stopped after step {error.training.step}: the weights of that step are kept in the workers.",)
+                step = error.training.step
+                error.args = (f"Stopped after step {step}: the weights of that step are kept in the workers.",)
             raise
     return _training(result, plan, pace)
 
@@ -154,115 +139,10 @@ def same_gradients(model, step: Step, tolerance: float | None = None) -> bool:
         scale = max(expected.abs().max().item(), largest / 100)
         difference = (found - expected).abs().max().item() / scale
         if not difference <= allowed:
-            raise AssertionError(f"{name} differs by {difference:.1e} of its largest gradient; {allowed:.0e} is allowed.")
+            raise AssertionError(
+                f"{name} differs by {difference:.1e} of its largest gradient; {allowed:.0e} is allowed"
+            )
     return True
-
-
-# ---- on every rank
-
-
-def _step_on_rank(w, plan, model, parcels, pace, spans, memory, recipe):
-    """One step on this rank. Everything it built is gone when it returns."""
-    w.recorder.keeps_spans = spans
-    if memory:
-        w.recorder.watch_memory()
-    part = Part(w, plan, model, pace)
-    part.watch()
-    batch = loads(parcels[w.rank]) if parcels[w.rank] is not None else None
-    part.prepare(batch)
-    w.axis("pipe").barrier()
-    part.run(batch)
-    part.add_tied_gradients()
-    gradients = part.gradients()
-    if recipe is not None:
-        _update(w, part, OPTIMIZERS[recipe.optimizer](part.parameters.values(), recipe.learning_rate), scale=1.0)
-    w.recorder.memory.close()
-    return {"loss": part.loss, "gradients": gradients}
-
-
-@dataclass
-class Trained:
-    """What a rank keeps between calls: its part, its optimizer, and how many full steps they have seen."""
-
-    part: Part
-    optimizer: Any
-    step: int = 0
-    whole: bool = True      # False while the optimizer is at work: an end in the middle leaves a half-made update
-
-
-def _train_on_rank(w, plan, model, data, steps, recipe, pace, resume, memory):
-    """Steps until done or told to stop. All ranks stop after the same step: the wish travels with the norm."""
-    if memory:
-        w.recorder.watch_memory()
-    kept = _kept(w, plan, model, recipe, pace, resume)
-    part, losses, norms, stopped, tokens = kept.part, [], [], False, 0
-    part.watch()
-    w.recorder.memory.hold_optimizer(kept.optimizer)
-    part.prepare(_pick(data, kept.step, part))
-    w.axis("pipe").barrier()
-    began = time.monotonic()
-    for number in range(steps):
-        batch = _pick(data, kept.step, part)
-        loss, norm, stopped = _train_one(w, kept, batch, recipe)
-        losses.append(loss)
-        norms.append(norm)
-        tokens += batch.targets.numel() if batch is not None else 0
-        speed = tokens / (time.monotonic() - began)
-        w.progress(step=kept.step, steps=steps, loss=loss, tokens_per_second=speed)
-        if number == 0:     # the first step is the one to look at; recording all would fill the memory
-            w.recorder.pause()
-        if stopped:
-            break
-    return {"losses": losses, "norms": norms, "tokens_per_second": speed, "step": kept.step, "stopped": stopped}
-
-
-def _kept(w, plan, model, recipe, pace, resume) -> Trained:
-    found = w.state.get(KEPT)
-    if resume:
-        if found is None or (found.part.plan, found.part.model) != (plan, model) or not found.whole:
-            raise ValueError(f"rank {w.rank} keeps no training of this plan and model to go on from.")
-        found.part.attach(w, pace)
-        return found
-    w.state.pop(KEPT, None)
-    found = None
-    part = Part(w, plan, model, pace)
-    optimizer = OPTIMIZERS[recipe.optimizer](part.parameters.values(), recipe.learning_rate)
-    return w.state.setdefault(KEPT, Trained(part, optimizer))
-
-
-def _train_one(w, kept: Trained, batch, recipe: Recipe) -> tuple[float, float, bool]:
-    """One full step on this rank: (loss, norm of the whole gradient, whether anybody was asked to stop)."""
-    part = kept.part
-    part.run(batch)
-    part.add_tied_gradients()
-    said = torch.tensor([part.squared_norm(), part.loss, float(w.stopping)], dtype=torch.float64, device=w.device)
-    squares, loss, stop = w.axis("pipe").all_reduce(said).tolist()
-    norm = squares**0.5
-    scale = min(1.0, recipe.clip / (norm + 1e-6)) if recipe.clip is not None else 1.0
-    kept.whole = False
-    _update(w, part, kept.optimizer, scale)
-    kept.step, kept.whole = kept.step + 1, True
-    part.clear_gradients()
-    return loss, norm, stop > 0
-
-
-def _update(w, part: Part, optimizer, scale: float) -> None:
-    start = w.recorder.mark()
-    if scale < 1.0:
-        for parameter in part.parameters.values():
-            parameter.grad.mul_(scale)
-    optimizer.step()
-    w.recorder.memory.hold_optimizer(optimizer)
-    w.recorder.add("optimizer", start, w.recorder.mark())
-
-
-def _pick(data, step: int, part: Part):
-    """This step's batch where it is needed."""
-    if not part.reads_batch:
-        return None
-    if callable(data):
-        return data(step)
-    return loads(data[step % len(data)][part.w.rank])
 
 
 # ---- small things of the notebook's side
