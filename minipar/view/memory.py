@@ -16,7 +16,9 @@ from minipar.view.theme import PALETTE, darker
 from minipar.view.timeline import Timeline
 
 
-def memory(trace: Trace, cap: float | None = None, title: str | None = None, callouts: Sequence[tuple] = ()) -> Timeline:
+def memory(
+    trace: Trace, cap: float | None = None, title: str | None = None, callouts: Sequence[tuple] = ()
+) -> Timeline:
     """Memory of every rank over time, stacked by kind, under what the rank does.
 
     Args:
@@ -31,7 +33,8 @@ def memory(trace: Trace, cap: float | None = None, title: str | None = None, cal
     strip = strip_for(trace)
     if strip is Strip.NOTHING:
         raise ValueError("This trace says nothing about memory: it has no ledger and no pipeline actions.")
-    return Memory([Panel(trace, title or finding(trace, strip), None, cap, strip, tuple(callouts), peaks(trace, strip))], False)
+    title, sentence = title or finding(trace, strip), peaks(trace, strip)
+    return Memory([Panel(trace, title, None, cap, strip, tuple(callouts), sentence)], rows_and_strips_apart=False)
 
 
 class Memory(Timeline):
@@ -64,7 +67,8 @@ def peaks(trace: Trace, strip: Strip) -> str:
     """The readout while nothing is pointed at: the peaks of all ranks."""
     if strip is Strip.IN_FLIGHT:
         return "Peaks in flight, rank 0 first: " + ", ".join(map(str, trace.peak_in_flight)) + "."
-    return "Peaks, rank 0 first: " + ", ".join(words.amount(trace.peak_memory(rank)) for rank in range(trace.ranks)) + "."
+    held = (words.amount(trace.peak_memory(rank)) for rank in range(trace.ranks))
+    return f"Peaks, rank 0 first: {', '.join(held)}."
 
 
 class MemoryBars:

@@ -15,8 +15,11 @@ from array import array
 
 from minipar.plan.actions import Action
 from minipar.view.panel import Panel, Strip
-from minipar.view.rectangles import needs, rectangles
+from minipar.view.rectangles import Rectangle, needs, rectangles
 from minipar.view.theme import PALETTE, Kind, darker
+
+#: With more bars than this the pairs of needs are sent when a bar is pinned, not with every picture.
+FEW = 500
 
 KINDS = {kind: number for number, kind in enumerate(Kind)}
 
@@ -45,11 +48,9 @@ def _panel(panel: Panel, floats: array) -> dict:
     trace = panel.trace
     bars = rectangles(trace)
     names: dict[str, int] = {}
-    for bar in bars:
-        floats.extend(_numbers(bar, names))
-    pairs = needs(trace, bars)
-    for pair in pairs:
-        floats.extend(pair)
+    floats.extend([number for bar in bars for number in _numbers(bar, names)])
+    pairs = needs(trace, bars) if len(bars) <= FEW else []
+    floats.extend([bar for pair in pairs for bar in pair])
     for message in trace.messages:
         floats.extend((message.source, message.target, message.sent - trace.start, message.received - trace.start))
     return {
@@ -64,6 +65,7 @@ def _panel(panel: Panel, floats: array) -> dict:
         "whole": trace.makespan,
         "bars": len(bars),
         "needs": len(pairs),
+        "needsLater": len(bars) > FEW,
         "messages": len(trace.messages),
         "names": list(names),
         "ghost": _ghost(panel, floats),
@@ -73,11 +75,11 @@ def _panel(panel: Panel, floats: array) -> dict:
     }
 
 
-def _numbers(bar, names: dict[str, int]) -> tuple:
+def _numbers(bar: Rectangle, names: dict[str, int]) -> tuple:
     rank, start, end, kind, label, _, what, lane, note = bar
     if isinstance(what, Action):
         name = names.setdefault(note, len(names)) if note else -1
-        return rank, start, end, KINDS[kind], what.stage, what.microbatch, lane, name
+        return rank, start, end, KINDS[kind], what[0], what[2], lane, name
     if kind is Kind.IDLE:
         return rank, start, end, KINDS[kind], -1, -1, lane, -1
     text = f"{label} ({note})" if note else label
@@ -96,11 +98,9 @@ def _strip(panel: Panel, floats: array) -> dict | None:
     if panel.strip is Strip.NOTHING:
         return None
     rows = []
-    for rank in range(panel.trace.ranks):
-        steps = panel.steps(rank)
+    for steps in panel.steps:
         rows.append(len(steps))
-        for step in steps:
-            floats.extend(step)
+        floats.extend([number for step in steps for number in step])
     return {
         "title": panel.strip.value,
         "counts": panel.strip is Strip.IN_FLIGHT,

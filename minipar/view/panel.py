@@ -7,6 +7,7 @@
 """
 
 import enum
+import functools
 from dataclasses import dataclass
 
 from minipar.plan.trace import MEMORY_KINDS, Trace
@@ -48,7 +49,7 @@ class Panel:
         for callout in self.callouts:
             if len(callout) not in (3, 4) or not 0 <= callout[0] < self.trace.ranks:
                 raise ValueError(
-                    f"A callout is (rank, time, text), with a rank from 0 to {self.trace.ranks - 1}; {callout!r} is not."
+                    f"A callout is (rank, time, text), the rank from 0 to {self.trace.ranks - 1}; {callout!r} is not."
                 )
         if self.ghost is not None and self.ghost.ranks != self.trace.ranks:
             raise ValueError(
@@ -74,21 +75,25 @@ class Panel:
     @property
     def end(self) -> float:
         """The end of the time axis: the latest end of any span, trace or ghost, counted from the step's start."""
-        ends = [span.end - trace.start for trace in (self.trace, self.ghost) if trace for span in trace.spans]
-        return max(ends, default=1.0) or 1.0
+        traces = [trace for trace in (self.trace, self.ghost) if trace and trace.spans]
+        return max((max(span.end for span in trace.spans) - trace.start for trace in traces), default=1.0) or 1.0
 
     def busy(self, rank: int) -> str:
         """What stands at the right of a row of bars."""
         whole = self.trace.makespan
-        return f"busy {words.share(self.trace.busy(rank) / whole)}" if whole and self.trace.actions() else ""
+        return f"busy {words.share(self.trace.busy(rank) / whole)}" if whole and self.trace.microbatches else ""
 
     def peak(self, rank: int) -> str:
         """What stands at the right of a strip."""
-        if self.strip is Strip.IN_FLIGHT:
-            return f"peak {self.trace.peak_in_flight[rank]}"
-        return f"peak {words.amount(self.trace.peak_memory(rank))}"
+        most = self.peaks[rank]
+        return f"peak {most}" if self.strip is Strip.IN_FLIGHT else f"peak {words.amount(most)}"
 
-    @property
+    @functools.cached_property
+    def peaks(self) -> tuple[float, ...]:
+        """The most that each rank holds at once, in microbatches or bytes."""
+        return tuple(max((sum(row[1:]) for row in rows), default=0) for rows in self.steps)
+
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """The kinds stacked in the strips, bottom to top; only those that are there."""
         if self.strip is Strip.IN_FLIGHT:
@@ -96,21 +101,21 @@ class Panel:
         present = {sample.kind for row in self.trace.ledger for sample in row if sample.bytes}
         return tuple(kind for kind in MEMORY_KINDS if kind in present) + tuple(sorted(present - set(MEMORY_KINDS)))
 
-    def steps(self, rank: int) -> list[tuple[float, ...]]:
-        """(time, one number for each of ``names``) from which on that much is held, in order of time."""
-        start = self.trace.start
+    @functools.cached_property
+    def steps(self) -> list[list[tuple[float, ...]]]:
+        """For each rank, (time, one number for each of ``names``): from then on that much is held; in order of time."""
+        start, ranks = self.trace.start, range(self.trace.ranks)
         if self.strip is Strip.IN_FLIGHT:
-            return [(time - start, count) for time, count in self.trace.in_flight(rank)]
+            return [[(time - start, count) for time, count in self.trace.in_flight(rank)] for rank in ranks]
         return [
-            (time - start, *(held.get(kind, 0) for kind in self.names)) for time, held in self.trace.memory(rank)
+            [(time - start, *(held.get(kind, 0) for kind in self.names)) for time, held in self.trace.memory(rank)]
+            for rank in ranks
         ]
 
     @property
     def top(self) -> float:
         """The largest amount any rank holds, for the common height of the strips."""
-        if self.strip is Strip.IN_FLIGHT:
-            return max(self.trace.peak_in_flight, default=0)
-        return max((self.trace.peak_memory(rank) for rank in range(self.trace.ranks)), default=0)
+        return max(self.peaks, default=0)
 
     @property
     def cap_label(self) -> str:
@@ -123,4 +128,4 @@ def strip_for(trace: Trace) -> Strip:
     """The most that a trace can say about memory: bytes when it has a ledger, else microbatches, else nothing."""
     if any(trace.ledger):
         return Strip.MEMORY
-    return Strip.IN_FLIGHT if trace.actions() else Strip.NOTHING
+    return Strip.IN_FLIGHT if trace.microbatches else Strip.NOTHING

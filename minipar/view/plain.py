@@ -1,8 +1,8 @@
 """How does a timeline look where nothing runs: on a page, in a saved notebook?
 
-As a plain plotly figure with the same rectangles as the live picture. Equal traces give equal figures: a fixed template,
-no identifiers, numbers rounded, the height set. All panels share one time axis; each has two y axes, one for its rows of
-bars and one for its strips, which are polygons drawn between r - 0.42 and r + 0.42.
+As a plain plotly figure with the same rectangles as the live picture. Equal traces give equal figures: a fixed
+template, no identifiers, numbers rounded, the height set. All panels share one time axis; each has two y axes, one for
+its rows of bars and one for its strips, which are polygons drawn between r - 0.42 and r + 0.42.
 """
 
 import plotly.graph_objects as go
@@ -19,7 +19,7 @@ MOST_LABELS = 1200
 
 
 def figure(panels: tuple[Panel, ...], apart: bool = True) -> go.Figure:
-    """All panels over one time axis. `apart` false means that memory is the subject: the strips are three times as high."""
+    """All panels over one time axis. Without `apart` memory is the subject: the strips are three times as high."""
     page = Page(panels, strip=26 if apart else 78)
     for number, panel in enumerate(panels):
         page.place(number, panel)
@@ -85,7 +85,7 @@ class Page:
         for rank, time, words_, *_ in panel.callouts:
             note = _note(words_, _round(time), rank, 12, BLACK, axis)
             above = -34 if rank else 34
-            note |= {"xref": "x", "xanchor": "center", "showarrow": True, "ax": 0, "ay": above, "arrowhead": 6, "arrowsize": 0.8}
+            note |= {"xref": "x", "xanchor": "center", "showarrow": True, "ax": 0, "ay": above, "arrowhead": 6}
             self.notes.append(note | {"bgcolor": "#FFFBE6", "bordercolor": PALETTE.ink, "borderpad": 3})
 
     def bars(self, panel: Panel, axis: str) -> None:
@@ -125,7 +125,7 @@ class Page:
     def strips(self, panel: Panel, axis: str) -> None:
         """Stacked steps for each rank, one trace a kind, and the cap."""
         top = 1.1 * (max(panel.top, panel.cap or 0) or 1)
-        rows = [panel.steps(rank) for rank in range(panel.trace.ranks)]
+        rows = panel.steps
         below = [[0.0] * len(steps) for steps in rows]
         for column, name in enumerate(panel.names, start=1):
             xs, ys = [], []
@@ -200,7 +200,7 @@ def _fit(bar: Rectangle, end: float) -> str:
 
 
 def _outline(xs: list, ys: list, times: list, low: list, high: list, rank: int, top: float) -> None:
-    """Append the outline of a step area where it holds something: along its upper edge, and back along the lower one."""
+    """Append the outline of a step area where it holds something: along its upper edge, back along the lower one."""
     at = 0
     while at < len(high):
         if high[at] <= low[at] or times[at + 1] <= times[at]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from minipar.plan.actions import Action, Op, Recv, Send, makes, reads
 from minipar.plan.trace import Trace
-from minipar.view.theme import PALETTE, Kind
+from minipar.view.theme import Kind
 
 OPS = {
     Op.F: Kind.FORWARD,
@@ -70,8 +70,8 @@ def rectangles(trace: Trace, why: bool = False) -> list[Rectangle]:
     bars = _bars(trace)
     gaps = idle(trace)
     if why:
-        reasons = {(gap.rank, gap.end): trace.why_idle(gap.rank, (gap.start + gap.end) / 2 + trace.start) for gap in gaps}
-        gaps = [gap._replace(why=reasons[gap.rank, gap.end]) for gap in gaps]
+        gaps = [gap._replace(why=trace.why_idle(gap.rank, (gap.start + gap.end) / 2 + trace.start)) for gap in gaps]
+        reasons = {(gap.rank, gap.end): gap.why for gap in gaps}
         bars = [bar if bar.lane else bar._replace(why=reasons.get((bar.rank, bar.start), "")) for bar in bars]
     return bars + gaps
 
@@ -86,25 +86,27 @@ def kind_of(what: object) -> Kind:
 
 
 def _bars(trace: Trace) -> list[Rectangle]:
-    """Every span as a rectangle. Where there are actions, recorded waits are left to the idle gaps they lie in."""
+    """Every span as a rectangle, labelled "F3", with several stages on a rank "2F3", or in its own words.
+
+    Where there are actions, recorded waits are left to the idle gaps they lie in.
+    """
     several = trace.stages > trace.ranks
-    pipeline = bool(trace.actions())
+    pipeline = trace.microbatches > 0
     origin = trace.start
     bars = []
+    only_actions = True
     for rank, what, start, end, note in sorted(trace.spans, key=lambda span: (span.rank, span.start, -span.end)):
-        kind = kind_of(what)
-        if kind is Kind.WAIT and pipeline:
+        if isinstance(what, Action):  # the common case, kept short: a thousand of them are packed while a slider moves
+            stage, op, microbatch = what
+            label = f"{stage}{op.name}{microbatch}" if several else f"{op.name}{microbatch}"
+            bars.append(Rectangle(rank, start - origin, end - origin, OPS[op], label, "", what, 0, note))
             continue
-        label = _label(what, kind, several)
-        bars.append(Rectangle(rank, start - origin, end - origin, kind, label, "", what, 0, note))
-    return _lanes(bars)
-
-
-def _label(what: object, kind: Kind, several: bool) -> str:
-    """"F3"; with several stages on a rank "2F3"; words as they are."""
-    if not isinstance(what, Action):
-        return what if isinstance(what, str) else str(what.value)
-    return f"{what.stage if several else ''}{PALETTE.bars[kind].letter}{what.microbatch}"
+        only_actions = False
+        kind = kind_of(what)
+        if kind is not Kind.WAIT or not pipeline:
+            label = what if isinstance(what, str) else str(what.value)
+            bars.append(Rectangle(rank, start - origin, end - origin, kind, label, "", what, 0, note))
+    return bars if only_actions else _lanes(bars)
 
 
 def _lanes(bars: list[Rectangle]) -> list[Rectangle]:
@@ -140,7 +142,7 @@ def idle(trace: Trace) -> list[Rectangle]:
     whole, origin = trace.makespan, trace.start
     least = whole * JITTER if trace.source.startswith("measured") else 1e-9
     gaps = []
-    for rank in range(trace.ranks if trace.actions() else 0):
+    for rank in range(trace.ranks if trace.microbatches else 0):
         free = 0.0
         for span in trace.actions(rank):
             if span.start - origin - free > least:

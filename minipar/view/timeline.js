@@ -847,6 +847,7 @@ class View {
     this.colours = this.model.get("colours");
     const head = this.model.get("head");
     this.apart = head.apart;
+    this.serial = head.serial;
     this.panels = unpack(head, this.model.get("numbers"));
     this.unit = this.panels.length ? this.panels[0].unit : "slots";
     this.top = Math.max(1, ...this.panels.filter((panel) => panel.strip).map((panel) => Math.max(panel.strip.top, panel.strip.cap || 0)));
@@ -936,22 +937,21 @@ class View {
     if (!this.answers.has(key)) {
       this.answers.set(key, "");
       const time = isGap(i) && this.pointer !== undefined && this.pointer > bar.start(gap) && this.pointer < bar.end(gap) ? this.pointer : (bar.start(gap) + bar.end(gap)) / 2;
-      this.model.send({ ask: "why", panel: number, rank: bar.rank(gap), time, key: `${this.serial()}/${key}` });
+      this.ask({ ask: "why", panel: number, rank: bar.rank(gap), time, gap });
     }
     const answer = this.answers.get(key);
     if (!answer) return "";
     return isGap(i) ? ` ${answer}` : ` Before it, idle for ${long(panel.unit, bar.end(gap) - bar.start(gap))}. ${answer}`;
   }
 
-  /** Answers to questions about a trace that is no longer shown are dropped by this number. */
-  serial() { return this.model.get("head").serial; }
+  /** Questions and answers carry the picture's serial number; what is about an older one is dropped. */
+  ask(question) { this.model.send({ ...question, serial: this.serial }); }
 
   answer(content) {
-    if (content.answer !== "why") return;
-    const [serial, key] = content.key.split("/");
-    if (+serial !== this.serial()) return;
-    this.answers.set(key, content.sentence);
-    if (this.place) this.read();
+    if (content.serial !== this.serial) return;
+    if (content.answer === "why") this.answers.set(`${content.panel}:${content.gap}`, content.sentence);
+    if (content.answer === "needs") this.panels[content.panel].pairs = Float32Array.from(content.pairs);
+    this.later();
   }
 
   // -- pointing ----------------------------------------------------------------------------------------------------
@@ -1018,6 +1018,11 @@ class View {
   pin(target) {
     const isBar = target && this.panels[target.panel].bar.kind(target.bar) !== this.colours.idle;
     this.state.pinned = isBar && !same(target, this.state.pinned) ? target : null;
+    const panel = isBar && this.panels[target.panel];
+    if (panel && panel.needsLater) {
+      panel.needsLater = false;
+      this.ask({ ask: "needs", panel: target.panel });
+    }
     this.later();
   }
 

@@ -1,12 +1,12 @@
 """Who works when, who waits, and for what?
 
-    timeline(trace)                 one trace: bars, what each rank holds under them, one line that reads what you point at
+    timeline(trace)                 one trace: bars, what each rank holds under them, one line that reads them out
     timelines([...], titles=[...])  several traces over one time axis
     compare(predicted, measured)    the measured bars over the outline of the prediction
 
 All three give a `Timeline`: a canvas in a widget when somebody is there, text and a plain plotly figure otherwise
-(`.figure()`). In the browser: point or press Tab and the arrow keys to read a bar, click or Enter to pin it and see what
-it needs and feeds, Esc to let go, wheel or + and - to zoom.
+(`.figure()`). In the browser: point, or press Tab and the arrow keys, to read a bar; click or Enter pins it and shows
+what it needs and feeds, Esc lets go, wheel or + and - zoom.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,7 @@ from minipar.view import words
 from minipar.view.packing import describe, pack, palette
 from minipar.view.panel import Panel, Strip, strip_for
 from minipar.view.presence import mime_bundle
+from minipar.view.rectangles import needs, rectangles
 
 
 class Timeline(anywidget.AnyWidget):
@@ -44,7 +45,8 @@ class Timeline(anywidget.AnyWidget):
         self._drawn += 1
         heads, numbers = pack(self.panels)
         summary = " ".join(describe(head) for head in heads)
-        return {"head": {"panels": heads, "summary": summary, "apart": self._apart, "serial": self._drawn}, "numbers": numbers}
+        head = {"panels": heads, "summary": summary, "apart": self._apart, "serial": self._drawn}
+        return {"head": head, "numbers": numbers}
 
     def draw(self, panels: Sequence[Panel]) -> None:
         """Replace everything that is drawn, in one message."""
@@ -63,10 +65,16 @@ class Timeline(anywidget.AnyWidget):
         return trace.why_idle(rank, time + trace.start)
 
     def _asked(self, _, content: dict, __) -> None:
-        """The browser asks why a rank waits only when somebody points at the gap; the answer goes back with its key."""
-        if content.get("ask") == "why":
+        """Answer what the browser asks only when somebody points: why a rank waits, what the bars of a panel need."""
+        if content.get("serial") != self._drawn:
+            return
+        answer = {"answer": content.get("ask"), "serial": self._drawn, "panel": content["panel"]}
+        if content["ask"] == "why":
             sentence = self.why(content["panel"], content["rank"], content["time"])
-            self.send({"answer": "why", "key": content["key"], "sentence": sentence})
+            self.send({**answer, "gap": content["gap"], "sentence": sentence})
+        elif content["ask"] == "needs":
+            trace = self.panels[content["panel"]].trace
+            self.send({**answer, "pairs": [bar for pair in needs(trace, rectangles(trace)) for bar in pair]})
 
     def figure(self):
         """The same picture as a plain plotly figure; equal traces give equal figures."""
@@ -98,7 +106,7 @@ def timeline(
 
     Args:
         trace: from `predict`, `train_step(...).trace` or `pool.run(...).trace`.
-        title: the finding in words; by default what can be said of any trace ("1F1B: 4 ranks, 8 microbatches, 27 % idle").
+        title: the finding in words; by default what can be said of any trace ("1F1B: 4 ranks, 8 microbatches, ...").
         cap: a line across the memory strips: bytes if the trace has a ledger, else microbatches.
         ghost: a prediction to lay under the bars (see `compare`, which also scales it).
         callouts: at most three notes (rank, time from the step's start, text).

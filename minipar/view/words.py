@@ -23,12 +23,11 @@ def share(part: float) -> str:
 
 def amount(size: float) -> str:
     """Bytes in decimal units with two or three digits: 4,000,000 bytes are "4.0 MB"."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(size) < 999.5:
-            break
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while abs(size) >= 999.5 and len(units) > 1:
         size /= 1000
-    else:
-        unit = "TB"
+        units.pop(0)
+    unit = units[0]
     return f"{size:.0f} {unit}" if unit == "B" or abs(size) >= 99.95 else f"{size:.1f} {unit}"
 
 
