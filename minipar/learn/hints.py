@@ -13,17 +13,19 @@ from minipar.learn.lesson import Lesson
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
-def names(of: Lesson) -> list[str]:
-    """The buttons, in the order in which they open."""
-    return [f"hint {number + 1}" for number in range(len(of.hints))] + ["the solution"]
+SOLUTION = "the solution"
 
 
-def text(of: Lesson, position: int) -> tuple[str, str, bool]:
-    """(name, text, is it code) of one button."""
-    name = names(of)[position]
-    if position < len(of.hints):
-        return name.capitalize(), of.hints[position], False
-    return name.capitalize(), solution(of), True
+def names(of: Lesson, solved: bool = False) -> list[str]:
+    """The buttons, in the order in which they open; whoever has solved it needs no hint."""
+    return [SOLUTION] if solved else [*(f"hint {number}" for number, _ in enumerate(of.hints, 1)), SOLUTION]
+
+
+def text(of: Lesson, name: str) -> tuple[str, str, bool]:
+    """(title, text, is it code) of the button with this name."""
+    if name == SOLUTION:
+        return name.capitalize(), solution(of), True
+    return name.capitalize(), of.hints[int(name.split()[-1]) - 1], False
 
 
 def solution(of: Lesson) -> str:

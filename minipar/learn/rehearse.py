@@ -15,7 +15,9 @@ a time limit: that is why a check rehearses before it runs on real processes.
 from __future__ import annotations
 
 import contextvars
+import copy
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -124,8 +126,6 @@ class _Part:
 
 def rehearse(program: Callable, ranks: int, *arguments: Any, limit: float = LIMIT) -> Rehearsal:
     """Play ``program(w, *arguments)`` on ``ranks`` ranks in this process; each gets its own copy of the arguments."""
-    import copy
-
     stage = _Stage(ranks)
     copies = [copy.deepcopy(arguments) for _ in range(ranks)]
 
@@ -146,14 +146,15 @@ def rehearse(program: Callable, ranks: int, *arguments: Any, limit: float = LIMI
     ]
     for thread in threads:
         thread.start()
+    until = time.monotonic() + limit
     for thread in threads:
-        thread.join(limit)
+        thread.join(max(0.0, until - time.monotonic()))
     if any(thread.is_alive() for thread in threads):
         stage.seen.endless = True
         with stage.changed:
             stage.halted = True
             stage.changed.notify_all()
         for thread in threads:
-            end_thread(thread)
+            end_thread(thread, patience=0.3)
     stage.seen.left = [sent for letters in stage.letters.values() for sent in letters]
     return stage.seen

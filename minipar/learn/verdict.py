@@ -153,12 +153,12 @@ def panel(of: Lesson, verdict: Verdict, lines: list[str]):
     from minipar.learn.panels import CheckPanel
     from minipar.learn.places import as_widget, parts
 
-    made = CheckPanel(verdict=lines, right=verdict.good, buttons=hints.names(of))
+    made = CheckPanel(verdict=lines, right=verdict.good, buttons=hints.names(of, verdict.good))
     made.printed = "\n".join(filter(None, safely.said))[-2000:]
 
     def help_() -> None:
         if len(made.opened) < len(made.buttons):
-            made.opened = [*made.opened, list(hints.text(of, len(made.opened)))]
+            made.opened = [*made.opened, list(hints.text(of, made.buttons[len(made.opened)]))]
 
     made.does["help"] = help_
     try:

@@ -145,6 +145,7 @@ def test_the_verdict_is_fast_and_prints_of_the_learner_reach_the_panel(made_up, 
 def test_the_learners_own_picture_when_right(made_up, somebody, words_in):
     verdict.check("99", lambda xs: [2 * x for x in xs])
     assert "2 4" in words_in(somebody[-1].children[1])
+    assert somebody[-1].children[0].buttons == ["the solution"], "whoever has solved it needs no hint"
 
 
 def test_hints_and_solution_open_one_by_one(made_up, somebody, words_in, monkeypatch):

@@ -30,14 +30,15 @@ def see(r):
         {
             "x is made: only the notebook holds it": r.before,
             "x is sent: five copies, 4 MB each": summed(r.sent, r.sums_sent),
-            "rank 2 doubles x: nobody else notices": summed(r.doubled, r.sums_doubled),
+            "rank 2 doubles x: nobody else notices": summed(r.doubled, r.sums_doubled, r.sums_sent),
         }
     )
 
 
-def summed(moment, sums):
-    """The boxes with the sum of each one's x written in."""
-    return [{**box, "note": f"sum {value:,.0f}"} for box, value in zip(moment, sums, strict=True)]
+def summed(moment, values, before=None):
+    """The boxes with the sum of each one's x written in; a sum that changed says so."""
+    told = zip(moment, values, before or values, strict=True)
+    return [{**box, "note": f"sum {value:,.0f}{'' if value == old else ': doubled'}"} for box, value, old in told]
 
 
 def facts(r):
@@ -195,7 +196,7 @@ def check_for_real(ring, x) -> Verdict:
 def picture(trace):
     from minipar.view.timeline import timeline
 
-    return timeline(trace, title="Your ring: each rank works only after its letter has come")
+    return timeline(trace, title="Your ring: each rank waits until its message comes")
 
 
 HINTS = (

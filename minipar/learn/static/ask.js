@@ -1,6 +1,17 @@
 // The locked prediction: one fieldset a question, one button. Answers are words, so plain radio buttons carry them.
 let made = 0;
 
+// Text with `code` in it: what stands between backticks is set as code.
+function written(node, text) {
+  text.split("`").forEach((piece, number) => {
+    if (number % 2 === 0) { node.append(piece); return; }
+    const code = document.createElement("code");
+    code.textContent = piece;
+    node.append(code);
+  });
+  return node;
+}
+
 function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -12,11 +23,11 @@ function element(tag, attributes = {}, ...children) {
 
 function question(model, asked, number, name, changed) {
   const chosen = model.get("chosen");
-  const box = element("fieldset", { disabled: model.get("locked") }, element("legend", {}, asked.text));
+  const box = element("fieldset", { disabled: model.get("locked") }, written(element("legend"), asked.text));
   asked.options.forEach((text, position) => {
     const input = element("input", { type: "radio", name: `${name}-${number}`, checked: chosen[number] === position });
     const label = element("label", { className: chosen[number] === position ? "option chosen" : "option" },
-      input, element("span", { className: "letter" }, `${"abcdefgh"[position]})`), element("span", {}, text));
+      input, element("span", { className: "letter" }, `${"abcdefgh"[position]})`), written(element("span"), text));
     input.addEventListener("change", () => {
       const now = model.get("chosen").slice();
       now[number] = position;

@@ -1,7 +1,18 @@
 // The verdict on an exercise, and behind buttons the hints and the solution, which arrive only when asked for.
+// Text with `code` in it: what stands between backticks is set as code.
+function written(node, text) {
+  text.split("`").forEach((piece, number) => {
+    if (number % 2 === 0) { node.append(piece); return; }
+    const code = document.createElement("code");
+    code.textContent = piece;
+    node.append(code);
+  });
+  return node;
+}
+
 function line(text, className) {
   const p = document.createElement("p");
-  p.textContent = text;
+  written(p, text);
   if (className) p.className = className;
   return p;
 }

@@ -1,4 +1,15 @@
 // The run panel: Run, Stop, what is happening, then the score. All words come from the kernel.
+// Text with `code` in it: what stands between backticks is set as code.
+function written(node, text) {
+  text.split("`").forEach((piece, number) => {
+    if (number % 2 === 0) { node.append(piece); return; }
+    const code = document.createElement("code");
+    code.textContent = piece;
+    node.append(code);
+  });
+  return node;
+}
+
 function render({ model, el }) {
   const panel = document.createElement("div");
   panel.className = "minipar-panel";
@@ -34,7 +45,7 @@ function render({ model, el }) {
       lines.forEach((line, number) => {
         const p = document.createElement("p");
         if (number === 0) p.className = "headline";
-        p.textContent = line;
+        written(p, line);
         block.append(p);
       });
       return block;
