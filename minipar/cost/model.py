@@ -4,7 +4,7 @@
     gradient     ████            one number a weight
     optimizer    ████████        SGD none, momentum one, AdamW two numbers a weight
     activation   ██████████ …    what the forward keeps for the backward: grows with batch and sequence
-    batch        ▏               token numbers and targets, 8 bytes each
+    batch        ▏               token numbers and targets, 8 bytes each, and the sum of the losses
 
 A model is anything with ``layers``, ``hidden``, ``heads``, ``vocabulary``, ``context`` and ``tied``: `minipar.GPT` has
 them, `Shape` is the same as plain numbers. N = batch · sequence is the number of tokens in what follows.
@@ -111,14 +111,14 @@ def head_activations(model, batch: int, sequence: int) -> int:
 def activations(model, batch: int, sequence: int) -> int:
     """Numbers held at the highest point of a step.
 
-    With recompute each block keeps its input alone. The highest point is then the later of two: the end of the
-    forward, with the head's part, or the backward of the last block, which has just been computed once more.
+    With recompute each block keeps its input alone. The highest point is then one of two: the end of the forward, with
+    the head's part, or the backward of the last block, which has just been computed once more (the loss is still held).
     """
     block, head = block_activations(model, batch, sequence), head_activations(model, batch, sequence)
     if not model.recompute:
         return depth(model) * block + head
-    inputs = depth(model) * batch * sequence * model.hidden
-    return inputs + max(head, block)
+    stream = batch * sequence * model.hidden
+    return depth(model) * stream + max(head, block - stream + 1)
 
 
 def step_bytes(model, batch: int, sequence: int, optimizer: str | Optimizer = "AdamW", width: int = 4) -> Bytes:
@@ -129,7 +129,7 @@ def step_bytes(model, batch: int, sequence: int, optimizer: str | Optimizer = "A
         parameter=width * weights,
         gradient=width * weights,
         optimizer=states * width * weights,
-        batch=2 * 8 * batch * sequence,
+        batch=2 * 8 * batch * sequence + width,  # and the sum of the losses
         activation=width * activations(model, batch, sequence),
     )
 

@@ -1,12 +1,12 @@
 """How long does one message take between two ranks?
 
-source ── x ──► target       there and back, several times; half of the shortest round trip is one message
-       ◄── x ──
+    source ── x ──► target       there and back, several times; half of the shortest round trip is one message
+           ◄── x ──
+
+Importing this loads no torch: the notebook only hands the function on, the workers run it.
 """
 
 import time
-
-import torch
 
 
 def ping(w, source: int, target: int, size: int, times: int = 5) -> float | None:
@@ -15,6 +15,8 @@ def ping(w, source: int, target: int, size: int, times: int = 5) -> float | None
     The first round trip opens the link and is not counted.
     """
     if w.rank == source:
+        import torch
+
         letter = torch.zeros(size, dtype=torch.uint8)
         trips = []
         for _ in range(times + 1):

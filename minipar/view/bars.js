@@ -21,7 +21,7 @@ function legend(model, box) {
 function bar(row, scale, grid, at) {
   const before = grid.childElementCount;
   element("div", "minipar-label", row.label, grid);
-  const track = element("div", "minipar-track" + (row.faded ? " minipar-faded" : ""), undefined, grid);
+  const track = element("div", (row.label ? "minipar-track" : "minipar-gap") + (row.faded ? " minipar-faded" : ""), undefined, grid);
   for (const part of row.parts) {
     const piece = element("div", "minipar-part", undefined, track);
     piece.style.cssText = `width:${(100 * part.value) / scale}%;background:${part.fill};color:${part.ink}`;

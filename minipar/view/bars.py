@@ -40,6 +40,10 @@ class Row(NamedTuple):
     over: bool = False
 
 
+#: An empty row between two groups of rows.
+GAP = Row("", ())
+
+
 class Line(NamedTuple):
     """A line across all bars: a cap, or a need."""
 
@@ -85,6 +89,7 @@ def names(rows) -> list[tuple[str, str]]:
 
 def figure(title: str, rows: list[Row], lines: list[Line] = (), scale: float | None = None) -> go.Figure:
     """The same rows as a plotly figure, for a saved notebook."""
+    rows = [row for row in rows if row != GAP]
     chart = go.Figure()
     shown = set()
     for at in range(max((len(row.parts) for row in rows), default=0)):

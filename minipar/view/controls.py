@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import ipywidgets as widgets
 
-WIDTH = "300px"
-LABEL = {"description_width": "96px"}
+LABEL = {"description_width": "92px"}
 
 
 def _layout(**more) -> widgets.Layout:
-    return widgets.Layout(width=WIDTH, margin="2px 16px 2px 0", **more)
+    return widgets.Layout(width="auto", max_width="400px", margin="2px 12px 2px 0", **more)
 
 
 def whole(label: str, value: int, low: int, high: int, step: int = 1) -> widgets.IntSlider:

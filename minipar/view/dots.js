@@ -13,7 +13,7 @@ function node(tag, attributes, parent, text) {
 function draw(model, box) {
   const width = Math.max(320, box.clientWidth || 640);
   const height = 260;
-  const left = 64, right = 16, top = 10, bottom = 44;
+  const left = 78, right = 34, top = 10, bottom = 44;
   box.replaceChildren();
   const svg = node("svg", { width, height, role: "img", class: "minipar-dots" }, box);
   const points = model.get("points");

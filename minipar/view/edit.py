@@ -22,6 +22,7 @@ from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Trace
 from minipar.view.explore_pipeline import short_list
 from minipar.view.explorer import Explorer
+from minipar.view.panel import Strip
 from minipar.view.timeline import timeline
 from minipar.view.words import duration, share
 
@@ -49,6 +50,7 @@ class Editor(Explorer):
 
     title = "Editor"
     shown = ("text",)
+    columns = "1fr"
 
     def __init__(self, text: str, cost: Cost = SLOTS, par: float | None = None, peaks=None, task=None):
         self.cost, self.par, self.peaks = cost, par, tuple(peaks) if peaks else None
@@ -91,7 +93,7 @@ class Editor(Explorer):
 
     def draw(self, reading):
         if reading.trace is not None and reading.trace.spans:
-            self.view.show(reading.trace, title=self.heading(reading))
+            self.view.show(reading.trace, title=self.heading(reading), strip=Strip.IN_FLIGHT)
         stale = reading.trace is None
         (self.view.add_class if stale else self.view.remove_class)("minipar-stale")
 

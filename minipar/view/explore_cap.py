@@ -62,18 +62,19 @@ class Cap(Explorer):
         )
 
     def rows(self, fits) -> list[bars.Row]:
-        """A row per schedule and rank; each block is one microbatch's activations."""
-        paint = PALETTE.memory["activation"]
-        return [
-            bars.Row(
-                f"{one.name}, rank {rank}",
-                tuple(bars.Part("", 1, str(number), paint.fill, paint.ink) for number in range(peak)),
-                f"{peak}: {'does not fit' if peak > self.state.cap else 'fits'}",
-                over=peak > self.state.cap,
-            )
-            for one in fits
-            for rank, peak in enumerate(one.peaks)
-        ]
+        """A row per schedule and rank, one block a microbatch; what does not fit has another colour."""
+        rows = []
+        for one in fits:
+            rows += [bars.GAP] if rows else []
+            rows += [self.row(f"{one.name}, rank {rank}", peak) for rank, peak in enumerate(one.peaks)]
+        return rows
+
+    def row(self, label: str, peak: int) -> bars.Row:
+        inside, outside = PALETTE.memory["activation"], PALETTE.memory["optimizer"]
+        paints = [inside if number <= self.state.cap else outside for number in range(1, peak + 1)]
+        blocks = [bars.Part("", 1, str(number), paint.fill, paint.ink) for number, paint in enumerate(paints, 1)]
+        over = peak > self.state.cap
+        return bars.Row(label, tuple(blocks), f"{peak}: {'does not fit' if over else 'fits'}", over=over)
 
     def scale(self, fits) -> float:
         return max(16, *(peak for one in fits for peak in one.peaks)) + 0.5

@@ -64,7 +64,9 @@ class Cards(Explorer):
         ]
 
     def rows(self, needs) -> list[bars.Row]:
-        return [bars.Row(need.card.name, (part(need),), f"serve: {need.serve}, train: {need.train}") for need in needs]
+        return [
+            bars.Row(need.card.name, (part(need),), f"{need.serve} to serve, {need.train} to train") for need in needs
+        ]
 
     def draw(self, needs):
         self.view.show(self.rows(needs), self.lines(), RIGHT_EDGE)
@@ -74,8 +76,8 @@ class Cards(Explorer):
         return [
             ("weights in FP16", amount(TO_SERVE * size)),
             ("to train with AdamW", amount(TO_TRAIN * size)),
-            ("cards that hold the weights", sum(need.serve == 1 for need in needs)),
-            ("cards that train it alone", sum(need.train == 1 for need in needs)),
+            ("of these hold the weights", f"{sum(need.serve == 1 for need in needs)} of {len(needs)}"),
+            ("of these train it alone", f"{sum(need.train == 1 for need in needs)} of {len(needs)}"),
         ]
 
     def sentence(self, needs):

@@ -90,7 +90,7 @@ class Ping(Explorer):
         }
 
     def make_view(self):
-        across = [[float(10**power), amount(10**power)] for power in range(0, 8)]
+        across = [[float(size), amount(size).replace(".0 ", " ")] for size in SIZES]
         up = [[10.0**power, seconds(10.0**power)] for power in range(-5, 1)]
         return Dots(name="time of one message against its size", across=across, up=up)
 
@@ -192,7 +192,7 @@ def seconds(time: float) -> str:
 
 def ping(pool, source: int = 0, target: int = 1, size: int = 4_000, task=None) -> Ping:
     """An explorer of messages between two ranks of `pool`. ValueError where the pool has no two ranks."""
-    ranks = len(pool) if hasattr(pool, "__len__") else pool.ranks
+    ranks = pool.size
     if ranks < 2:
         raise ValueError("A message needs two ranks: this pool has one.")
     return Ping(pool, PingState(source, target, size), ranks, task)

@@ -86,12 +86,10 @@ class Pipeline(Explorer):
         ]
 
     def sentence(self, trace):
-        idle = trace.makespan * trace.bubble
         faster = trace.ranks * (1 - trace.bubble)
-        waits = (
-            f"Each rank waits {idle:.4g} of {trace.makespan:.6g} slots" if trace.ranks > 1 else "One rank never waits"
-        )
-        return f"{waits}; {trace.ranks} together do the work {faster:.2g} times as fast as one would."
+        if trace.ranks == 1:
+            return "One rank alone never waits."
+        return f"{trace.ranks} ranks together do the work {faster:.2g} times as fast as one."
 
     def describe(self, trace):
         state = self.state

@@ -115,12 +115,12 @@ class Split(Explorer):
         self.bars.show(self.rows(result), self.lines(result), legend=False)
 
     def lines(self, result) -> list[bars.Line]:
-        return [bars.Line(result.best, f"{result.best:.3g} is possible")]
+        return [bars.Line(result.best, f"best possible {result.best:.3g}")]
 
     def rows(self, result) -> list[bars.Row]:
         rows = []
         for device, cost in enumerate(result.costs):
-            note = [f"{cost:.3g}", amount(result.memory[device]) if result.memory else ""]
+            note = [f"cost {cost:.3g}", amount(result.memory[device]) if result.memory else ""]
             note.append("slowest" if device == result.slowest else "")
             layers = self.state.layers[device]
             piece = bars.Part("", cost, f"{layers} layer{'' if layers == 1 else 's'}", *DEVICES[device])
@@ -182,7 +182,7 @@ def check(layers: Sequence[int], many: int, most: int) -> None:
     total = sum(layers)
     if total != many:
         odd = many - total
-        rest = f"{odd} are on no device" if odd > 0 else f"that is {-odd} too many"
+        rest = f"{odd} {'is' if odd == 1 else 'are'} on no device" if odd > 0 else f"that is {-odd} too many"
         raise ValueError(f"{' + '.join(map(str, layers))} = {total} layers, and there are {many}: {rest}.")
 
 

@@ -44,6 +44,7 @@ class Explorer:
 
     title = "Explorer"
     shown: tuple[str, ...] = ()
+    columns = "repeat(auto-fit, minmax(270px, 1fr))"  # as many as there is room for, of equal width
     strict = False
 
     def __init__(self, state, task: str | Task | tuple[Task, ...] | None = None):
@@ -59,12 +60,15 @@ class Explorer:
         self.met = [False] * len(self.tasks)
         self.controls = self.make_controls(state)
         self.view = self.make_view()
+        self.asked = Readout(name=f"{self.title}: task")
         self.readout = Readout(name=f"{self.title}: readout")
         self.panel = self._arrange()
         self._held = False
         for control in self.controls.values():
             control.observe(self._moved, "value")
         self._update()
+        if self.error:
+            raise self.error
 
     # what a subclass gives -------------------------------------------------------------------------------------------
 
@@ -161,7 +165,7 @@ class Explorer:
             self.readout.facts = [list(map(str, fact)) for fact in facts]
             self.readout.sentence = sentence
             self.readout.problem = problem
-            self.readout.tasks = [[task.sentence, met] for task, met in zip(self.tasks, self.met, strict=True)]
+        self.asked.tasks = [[task.sentence, met] for task, met in zip(self.tasks, self.met, strict=True)]
 
     def _tick(self) -> None:
         """Tick the tasks that this state meets; a tick stays. One state ticks one task: two tasks are two findings."""
@@ -173,13 +177,18 @@ class Explorer:
     def _arrange(self) -> widgets.Widget:
         front = [self.controls[name] for name in self.shown]
         back = [control for name, control in self.controls.items() if name not in self.shown]
-        rows = [widgets.HBox([*front, *self._more(back)], layout=WRAP)]
+        row = widgets.HBox([widgets.GridBox(front, layout=self._columns()), *self._more(back)], layout=FULL)
+        rows = [self.asked, row] if self.tasks else [row]
         if back:
-            self.folded = widgets.HBox(back, layout=widgets.Layout(flex_flow="row wrap", display="none", width="100%"))
+            self.folded = widgets.GridBox(back, layout=self._columns("none"))
             rows.append(self.folded)
         panel = widgets.VBox([*rows, self.readout, self.view], layout=widgets.Layout(width="100%", overflow="hidden"))
         panel.add_class("minipar-explorer")
         return panel
+
+    def _columns(self, display: str = "grid") -> widgets.Layout:
+        """Controls in columns, so that two rows of them line up."""
+        return widgets.Layout(display=display, grid_template_columns=self.columns, flex="1 1 auto", width="auto")
 
     def _more(self, back) -> list[widgets.Widget]:
         """The button that unfolds the rest; a toggle button is reached by Tab and pressed with the space bar."""
@@ -190,13 +199,13 @@ class Explorer:
             description="more",
             tooltip="more controls",
             icon="chevron-down",
-            layout=widgets.Layout(width="90px", margin="2px 0 2px auto"),
+            layout=widgets.Layout(width="90px", flex="0 0 auto", margin="2px 0"),
         )
         self.more.observe(self._fold, "value")
         return [self.more]
 
     def _fold(self, change) -> None:
-        self.folded.layout.display = "flex" if change.new else "none"
+        self.folded.layout.display = "grid" if change.new else "none"
         self.more.icon = "chevron-up" if change.new else "chevron-down"
         self.more.description = "less" if change.new else "more"
 
@@ -216,7 +225,7 @@ class Explorer:
         return mime_bundle(self.summary(), self.panel._repr_mimebundle_, self.figure)
 
 
-WRAP = widgets.Layout(flex_flow="row wrap", align_items="center", width="100%")
+FULL = widgets.Layout(align_items="center", width="100%")
 
 
 def as_tasks(task) -> tuple[Task, ...]:

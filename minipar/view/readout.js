@@ -17,11 +17,11 @@ function words(model, box) {
   }
   const facts = model.get("facts");
   if (facts.length) {
-    const list = element("dl", "minipar-facts", undefined, box);
+    const list = element("div", "minipar-facts", undefined, box);
     for (const [label, value] of facts) {
       const fact = element("div", "minipar-fact", undefined, list);
-      element("dt", "", label, fact);
-      element("dd", "", value, fact);
+      element("span", "minipar-value", value, fact);
+      element("span", "minipar-what", label, fact);
     }
   }
   if (model.get("sentence")) element("div", "minipar-sentence", model.get("sentence"), box);

@@ -30,7 +30,7 @@ class Readout(anywidget.AnyWidget):
 
     @property
     def text(self) -> str:
-        """All of it as lines of text."""
+        """All of it as lines of text: what a person reads."""
         ticks = [f"{'✓' if met else '○'} {sentence}" for sentence, met in self.tasks]
         facts = [f"{label}: {value}" for label, value in self.facts]
         return "\n".join(part for part in [*ticks, *facts, self.sentence, self.problem] if part)

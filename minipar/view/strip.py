@@ -26,7 +26,7 @@ class Device(NamedTuple):
     """One box: its name, the bytes it holds, its process number, how it is reached, and a remark."""
 
     name: str
-    bytes: int
+    bytes: int | None
     pid: int | None = None
     link: str = ""
     note: str = ""
@@ -44,7 +44,7 @@ class Strip(anywidget.AnyWidget):
 
     def __init__(self, moments: Mapping[str, Sequence[Device]]):
         self.moments = {title: tuple(devices) for title, devices in moments.items()}
-        most = max((device.bytes for devices in self.moments.values() for device in devices), default=0) or 1
+        most = max((device.bytes or 0 for devices in self.moments.values() for device in devices), default=0) or 1
         rows = [
             {"title": title, "devices": [box(device, most) for device in devices], "link": common_link(devices)}
             for title, devices in self.moments.items()
@@ -57,7 +57,7 @@ class Strip(anywidget.AnyWidget):
         columns = [list(self.moments)]
         for name in names:
             held = [{device.name: device for device in devices}.get(name) for devices in self.moments.values()]
-            columns.append(["" if device is None else f"{amount(device.bytes)}<br>{device.note}" for device in held])
+            columns.append(["" if device is None else f"{holds(device)}<br>{device.note}" for device in held])
         grey = PALETTE.memory["parameter"].fill
         table = go.Table(
             header={"values": ["", *names], "fill": {"color": grey}, "font": {"color": "#000000", "size": 14}},
@@ -77,7 +77,7 @@ class Strip(anywidget.AnyWidget):
         rows = []
         for title, devices in self.moments.items():
             held = ", ".join(
-                f"{device.name} {amount(device.bytes)}{f' ({device.note})' if device.note else ''}"
+                f"{device.name} {holds(device)}{f' ({device.note})' if device.note else ''}"
                 for device in devices
             )
             rows.append(f"{title}: {held}" if title else held)
@@ -93,16 +93,21 @@ def box(device: Device, most: int) -> dict:
     """What the browser draws of one device."""
     return {
         "name": device.name,
-        "held": amount(device.bytes),
-        "share": device.bytes / most,
+        "held": holds(device),
+        "share": (device.bytes or 0) / most,
         "pid": "" if device.pid is None else f"process {device.pid}",
         "note": device.note,
     }
 
 
+def holds(device: Device) -> str:
+    """The bytes in words; a busy worker cannot say them now."""
+    return "busy" if device.bytes is None else amount(device.bytes)
+
+
 def common_link(devices: Sequence[Device]) -> str:
     """The links in one line: once where all are the same."""
-    links = list(dict.fromkeys(device.link for device in devices if device.link))
+    links = list(dict.fromkeys(device.link for device in devices if device.link and device.name != "notebook"))
     return "; ".join(links)
 
 
