@@ -1,0 +1,71 @@
+"""What do the browser tests share?  One JupyterLab on a learner's copy of the lessons, and one Chromium.
+
+They run last: what fails quickly should fail first, and playwright's event loop stays out of the other tests' way.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from minipar._browser import NO_BROWSER, LabBrowser, find_browser
+from minipar._lab import LabServer
+from minipar._lessons import copy_lessons
+from tests.browser.lab import LearnerPage, notebook
+
+HERE = Path(__file__).parent
+UNSET = {"MINIPAR_UNATTENDED": "", "MINIPAR_PACE": "fast"}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark this folder's tests as browser tests, and put them behind all others."""
+    ours = [item for item in items if HERE in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.browser)
+    items[:] = [item for item in items if HERE not in item.path.parents] + ours
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests: skipped on a laptop that has none, an error where CI is set."""
+    if find_browser() is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
+    with LabBrowser() as chromium:
+        yield chromium
+
+
+@pytest.fixture(scope="session")
+def lab(browser, tmp_path_factory):
+    """JupyterLab on a learner's folder, the lessons in it as `minipar lab` copies them; `state` is for the progress."""
+    folder = tmp_path_factory.mktemp("learner")
+    copy_lessons(folder)
+    state = tmp_path_factory.mktemp("state")
+    with LabServer(folder, {**UNSET, "MINIPAR_STATE": str(state)}) as server:
+        server.state = state
+        yield server
+
+
+@pytest.fixture
+def open_notebook(lab, browser, request):
+    """Open a notebook in Lab: a list of cells (see tests.browser.lab.notebook), a file, or a lesson's name.
+
+    Each starts with nothing answered. Pages and kernels end with the test.
+    """
+    pages = []
+
+    def open_(what):
+        shutil.rmtree(lab.state, ignore_errors=True)
+        if isinstance(what, str):
+            path = what
+        else:
+            made = nbformat.read(what, 4) if isinstance(what, Path) else notebook(what)
+            path = f"{request.node.originalname}_{len(pages)}.ipynb"
+            nbformat.write(made, lab.root / path)
+        pages.append(browser.open(lab, path, LearnerPage))
+        return pages[-1]
+
+    yield open_
+    for page in pages:
+        page.close()

@@ -1,0 +1,44 @@
+"""Does the harness see what a learner would see? It is tried on notebooks with known faults."""
+
+import nbformat
+
+TEXT = nbformat.v4.new_markdown_cell("![elsewhere](https://example.com/picture.png)", id="text")
+FAULTS = [
+    ("slider", "import ipywidgets\nipywidgets.IntSlider(description='m', min=0, max=9)"),
+    ("figure", "import plotly.graph_objects as go\ngo.Figure(go.Scatter(y=[1, 3, 2]))"),
+    ("bare", "import IPython.display\nIPython.display.display({'text/plain': 'IntSlider(value=3)'}, raw=True)"),
+    ("error", "1 / 0"),
+    TEXT,
+]
+
+
+def test_each_fault_is_seen(open_notebook):
+    page = open_notebook(FAULTS)
+    page.run_all()
+    assert page.cell_errors() == ["error: ZeroDivisionError: division by zero"]
+    assert page.broken() == ["IntSlider(value=3)"]
+    assert page.outside == ["https://example.com/picture.png"]
+    assert page.drawn() == ["figure", "text"]
+    assert "division by zero" in page.text("error")
+
+
+def test_a_slider_moves_by_keys_and_the_page_survives_a_reload(open_notebook):
+    page = open_notebook(FAULTS[:2])
+    page.run_all()
+    before = page.fingerprint("slider")
+    page.press("m", "ArrowRight", times=2)
+    page.until(lambda: page.text("slider").split() == ["m", "2"])
+    assert page.fingerprint("slider") != before
+    page.reload()
+    page.wait_drawn()
+    assert page.drawn() == ["figure"]
+    page.assert_sound()
+
+
+def test_pictures_are_light_and_dark(open_notebook):
+    page = open_notebook(FAULTS[:2])
+    page.run_all()
+    files = page.pictures("harness")
+    assert [file.name for file in files] == ["harness_figure_light.png", "harness_figure_dark.png"]
+    assert all(file.stat().st_size > 5_000 for file in files)
+    page.assert_sound()
