@@ -88,6 +88,7 @@ def lab_command(folder, port, browser, rest):
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         *([] if browser else ["--no-browser"]),
+        *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),  # containers
         *rest,
     ]  # fmt: skip
 

@@ -17,7 +17,9 @@ from pathlib import Path
 
 CONSTRAINTS = Path(__file__).resolve().parent / "constraints.txt"
 HIDDEN = ("PYTHONPATH", "PYTHONHOME", "__PYVENV_LAUNCHER__")  # they would let pip see packages that are not in .venv
-SEEN = re.compile(r"\s*(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9_.-]+)")
+SEEN = re.compile(
+    r"\s*(?:(?:Collecting|Requirement already satisfied:) |Processing .*[/\\](?=.*-\d))(\w[\w.]*(?:-[A-Za-z]\w*)*)"
+)
 
 
 class PipFailed(Exception):
@@ -73,10 +75,11 @@ def run_installer(command, title, folder="."):
 
     def read():
         for line in process.stdout:
-            lines.append(line.rstrip())
+            if not line.startswith("WARNING"):
+                lines.append(line.rstrip())
             found = SEEN.match(line)
             if found:
-                packages.add(found.group(1).lower())
+                packages.add(re.sub(r"[-_.]+", "-", found.group(1)).lower())
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
