@@ -25,7 +25,7 @@ def memory(
         trace: with a ledger it shows bytes; without one, microbatches in flight.
         cap: a line across, in bytes (in microbatches when there is no ledger).
         title: the finding in words; by default where the largest peak is.
-        callouts: at most three notes (rank, time from the step's start, text, "memory").
+        callouts: at most three notes (rank, time as in the trace's spans, text, "memory").
 
     Raises:
         ValueError: when the trace has neither a ledger nor actions.

@@ -71,7 +71,7 @@ def _panel(panel: Panel, floats: array) -> dict:
         "ghost": _ghost(panel, floats),
         "busy": [panel.busy(rank) for rank in range(trace.ranks)],
         "strip": _strip(panel, floats),
-        "callouts": [list(callout) for callout in panel.callouts],
+        "callouts": [list(note) for note in panel.notes],
     }
 
 

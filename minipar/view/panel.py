@@ -33,7 +33,8 @@ class Panel:
         ghost: another trace (the prediction) drawn as an outline under the bars, in the unit of ``trace``.
         cap: a line across the strips, in microbatches or bytes.
         strip: what the strips show; ``Strip.MEMORY`` wants a trace with a ledger.
-        callouts: at most three notes, each (rank, time, text) or (rank, time, text, "memory").
+        callouts: at most three notes, each (rank, time, text) or (rank, time, text, "memory"); the
+            time is the trace's own, as in its spans.
         sentence: stands in the readout while nothing is pointed at; the bubble's readings when empty.
     """
 
@@ -55,6 +56,11 @@ class Panel:
             raise ValueError(
                 f"A ghost lies under its own ranks: the trace has {self.trace.ranks}, the ghost {self.ghost.ranks}."
             )
+
+    @property
+    def notes(self) -> list[tuple]:
+        """The callouts with times counted from the step's start."""
+        return [(rank, time - self.trace.start, *rest) for rank, time, *rest in self.callouts]
 
     @property
     def heading(self) -> str:

@@ -82,7 +82,7 @@ class Page:
                 self.notes.append(_note(words_, 1.008, rank, 12, PALETTE.quiet, axis))
 
     def callouts(self, panel: Panel, axis: str) -> None:
-        for rank, time, words_, *_ in panel.callouts:
+        for rank, time, words_, *_ in panel.notes:
             note = _note(words_, _round(time), rank, 12, BLACK, axis)
             above = -34 if rank else 34
             note |= {"xref": "x", "xanchor": "center", "showarrow": True, "ax": 0, "ay": above, "arrowhead": 6}

@@ -1082,7 +1082,11 @@ class View {
   /** One bar on along the rank; the first key press stands on the first bar. */
   along(by) {
     const at = this.state.focused;
-    if (!at) { this.focus({ panel: 0, bar: this.panels[0].rows.find((row) => row.length)?.[0] ?? 0 }); return; }
+    if (!at) {
+      const first = this.panels[0].rows.find((row) => row.length);
+      if (first) this.focus({ panel: 0, bar: first[0] });
+      return;
+    }
     const panel = this.panels[at.panel], row = panel.rows[panel.bar.rank(at.bar)];
     this.focus({ panel: at.panel, bar: row[clamp(row.indexOf(at.bar) + by, 0, row.length - 1)] });
   }

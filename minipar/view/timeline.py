@@ -56,8 +56,14 @@ class Timeline(anywidget.AnyWidget):
             self.numbers = fresh["numbers"]
 
     def show(self, trace: Trace, **changes) -> None:
-        """Replace the first trace, and with keywords its title, ghost, cap, strip, callouts or sentence too."""
-        self.draw((replace(self.panels[0], trace=trace, **changes), *self.panels[1:]))
+        """Replace the first trace, and with keywords its title, ghost, cap, strip, callouts or sentence too.
+
+        A strip that was the automatic one stays automatic: bytes when the new trace has a ledger.
+        """
+        first = self.panels[0]
+        if first.strip is strip_for(first.trace):
+            changes.setdefault("strip", strip_for(trace))
+        self.draw((replace(first, trace=trace, **changes), *self.panels[1:]))
 
     def why(self, panel: int, rank: int, time: float) -> str:
         """What `rank` waited for at `time` (counted from the step's start) in one of the panels."""
@@ -109,7 +115,7 @@ def timeline(
         title: the finding in words; by default what can be said of any trace ("1F1B: 4 ranks, 8 microbatches, ...").
         cap: a line across the memory strips: bytes if the trace has a ledger, else microbatches.
         ghost: a prediction to lay under the bars (see `compare`, which also scales it).
-        callouts: at most three notes (rank, time from the step's start, text).
+        callouts: at most three notes (rank, time as in the trace's spans, text).
         strip: what stands under the bars; by default bytes by kind, else microbatches in flight, else nothing.
     """
     panel = Panel(trace, title or "", ghost, cap, strip or strip_for(trace), tuple(callouts))
@@ -149,6 +155,11 @@ def timelines(
         elif not in_flight and strip is Strip.IN_FLIGHT:
             strip = Strip.NOTHING
         laid = scaled(ghost, trace) if ghost else None
+        if strip is Strip.IN_FLIGHT and cap is not None and cap > 100 * max(trace.microbatches, 1):
+            raise ValueError(
+                f"The strips count microbatches, at most {trace.microbatches}, and a cap of {cap:g} lies far above "
+                "them. Give the cap in microbatches, or in_flight=False for strips of bytes."
+            )
         panels.append(Panel(trace, title, laid, cap, strip, tuple(notes), fact))
     return Timeline(panels)
 

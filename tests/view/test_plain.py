@@ -1,0 +1,99 @@
+"""Is the plain figure readable, complete, and the same each time?"""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from minipar.plan.schedules import gpipe, one_f_one_b
+from minipar.plan.simulate import Cost, predict
+from minipar.plan.trace import Trace
+from minipar.view.timeline import timeline, timelines
+
+
+def named(figure, name):
+    return [trace for trace in figure.data if trace.name == name]
+
+
+def texts(figure):
+    return [trace for trace in figure.data if trace.type == "scatter" and trace.mode == "text"]
+
+
+def test_equal_traces_give_equal_figures():
+    one, other = (timeline(predict(one_f_one_b(4, 8)), cap=6).figure().to_json() for _ in range(2))
+    assert one == other
+    assert "uid" not in one
+
+
+def test_no_template_and_a_set_height():
+    figure = timeline(predict(gpipe(4, 8))).figure()
+    assert figure.layout.height > 200
+    assert "layout" not in figure.layout.template.to_plotly_json()
+
+
+def test_every_action_is_a_bar_with_its_label():
+    figure = timeline(predict(gpipe(4, 8))).figure()
+    assert [len(named(figure, name)[0].x) for name in ("forward", "backward")] == [32, 32]
+    written = [text for trace in texts(figure) for text in trace.text]
+    assert sorted(written) == sorted(4 * [f"{letter}{m}" for letter in "FB" for m in range(8)])
+    assert sum(named(figure, "idle")[0].x) == 36
+
+
+def test_hover_says_when_and_why():
+    figure = timeline(predict(gpipe(2, 1))).figure()
+    assert named(figure, "forward")[0].hovertext[1] == (
+        "F0, rank 1: 1 to 2 slots<br>Rank 1 waits for 0F0: rank 0 runs it from 0 to 1. Then 1F0 can start."
+    )
+
+
+def test_the_notes_stand_beside_the_rows():
+    figure = timeline(predict(one_f_one_b(4, 8)), title="Four in the drawer").figure()
+    notes = [note.text for note in figure.layout.annotations]
+    assert notes[:2] == ["<b>Four in the drawer</b>", "predicted, in slots"]
+    assert notes.count("busy 73 %") == 4
+    assert notes[-4:] == ["peak 4", "peak 3", "peak 2", "peak 1"]
+
+
+def test_several_panels_do_not_overlap_and_name_each_kind_once():
+    figure = timelines([predict(gpipe(4, 8)), predict(one_f_one_b(4, 8))], cap=6).figure()
+    domains = sorted(figure.layout[f"yaxis{n}"].domain for n in ("", "2", "3", "4"))
+    assert all(low[1] <= high[0] for low, high in zip(domains, domains[1:], strict=False))
+    assert sum(bool(trace.showlegend) for trace in named(figure, "forward")) == 1
+    assert len(named(figure, "cap 6")) == 2
+
+
+def test_memory_by_kind_is_stacked():
+    figure = timeline(predict(gpipe(2, 2), Cost(activation_bytes=1_000_000)), cap=2_000_000).figure()
+    assert named(figure, "activation")
+    assert any("cap 2.0 MB" in note.text for note in figure.layout.annotations)
+
+
+def test_a_ghost_is_an_outline_under_the_bars():
+    trace = predict(gpipe(2, 2))
+    figure = timeline(replace(trace, source="measured"), ghost=trace).figure()
+    assert figure.data[0].name == "prediction"
+    assert len(figure.data[0].x) == 8
+
+
+@pytest.mark.parametrize("many", [predict(gpipe(12, 20)), predict(gpipe(4, 8))])
+def test_no_text_is_smaller_than_twelve(many):
+    sizes = []
+
+    def walk(part, inside=""):
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
+            if key == "size" and "font" in inside:
+                sizes.append(value)
+            walk(value, str(key))
+
+    walk(json.loads(timeline(many, callouts=[(0, 1, "here")]).figure().to_json()))
+    assert sizes
+    assert min(sizes) >= 12
+
+
+def test_thousands_of_bars_carry_no_text():
+    figure = timeline(predict(gpipe(8, 96))).figure()
+    assert not texts(figure)
+
+
+def test_an_empty_trace_is_drawn_too():
+    assert timeline(Trace("nothing", (), 2)).figure().layout.height > 0
