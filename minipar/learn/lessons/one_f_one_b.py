@@ -30,7 +30,7 @@ def see(r: Results):
     ghosts = [minipar.predict(build(ranks=4, microbatches=8), r.gpipe.pace) for build in builds]
     titles = ["GPipe: rank 0's drawer fills to 8", "1F1B: equally long, and it never holds more than 4"]
     return minipar.timelines(
-        [r.gpipe.trace, r.one_f_one_b.trace], titles=titles, ghosts=ghosts, cap=r.cap, in_flight=True
+        [r.gpipe.trace, r.one_f_one_b.trace], titles=titles, ghosts=ghosts, cap=6, in_flight=True
     )
 
 
