@@ -31,12 +31,12 @@ LONG = ([1 + (7 * layer) % 5 for layer in range(60)], 8)
 
 def see(r: Results):
     """The baton timeline with the memory of four devices under it, and the cap."""
-    unpaced = r.unpaced.trace.makespan
+    four, alone = (f"{step.trace.makespan * 1000:.0f} ms" for step in (r.unpaced, r.alone))
     return [
         minipar.timeline(
             r.step.trace, title="Only one device works at a time", cap=r.cap, callouts=callouts(r.step.trace)
         ),
-        f"Unpaced, on this machine: four devices {unpaced * 1000:.0f} ms, one process {r.alone.trace.makespan * 1000:.0f} ms.",
+        f"Unpaced, on this machine: four devices {four}, one uncapped process {alone}.",
     ]
 
 

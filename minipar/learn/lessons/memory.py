@@ -62,15 +62,15 @@ def formula(r, parameters=0, bytes_each=16):
 
 
 QUESTION = Question(
-    text="The batch goes from 4 to 8 sequences. Which of the four layers doubles?",
+    text="The batch goes from 4 texts to 8. Which of the four layers doubles?",
     options=(
         Option("all four", "The model is the same at both batches, and so are its gradients and its averages."),
         Option(
             "gradients and activations",
-            "There is one gradient a parameter, whatever the batch: the sequences' shares are added into it.",
+            "There is one gradient a parameter, whatever the batch: the shares of all texts are added into it.",
         ),
-        Option("activations only", "Each sequence leaves its own activations behind, and nothing else."),
-        Option("none, the model is the same", "The model is, and yet each sequence leaves its own activations behind."),
+        Option("activations only", "Each text leaves its own activations behind, and nothing else."),
+        Option("none, the model is the same", "The model is, and yet each text leaves its own activations behind."),
     ),
     right=2,
     measured=lambda r: ", ".join(
@@ -133,7 +133,7 @@ class Measure:
         if self.count > 2:
             raise Trouble("You measured three times. Two are enough: what lies between them is a straight line.")
         if not isinstance(batch, int) or batch < 1:
-            raise Trouble(f"measure({batch!r}) cannot be run: a batch is a whole number of sequences, from 1.")
+            raise Trouble(f"measure({batch!r}) cannot be run: a batch is a whole number of texts, from 1.")
         if batch >= self.asked:
             raise Trouble(f"measure({batch}) is no forecast of batch {self.asked}: measure smaller batches.")
         self.calls[batch] = self.real(batch)
@@ -182,7 +182,7 @@ def model_to_forecast():
     """A model that the lesson has not shown, small and with long texts, so that most of it grows with the batch."""
     from minipar.nn.gpt import GPT
 
-    return GPT(layers=4, hidden=32, context=128)
+    return GPT(layers=4, hidden=48, context=128)
 
 
 def one_step(model):
@@ -206,28 +206,37 @@ def train_once(pool, model, batch: int):
 
 
 def picture(points):
-    """Measured and forecast bytes over the batch."""
+    """Measured and forecast bytes over the batch; what stays and what each text adds is written in."""
     import plotly.graph_objects as go
 
-    tried = {batch: size for *_, calls in points for batch, size in calls.items()}
-    chart = go.Figure()
-    style = {"mode": "markers", "marker": {"size": 11}}
-    chart.add_scatter(x=list(tried), y=[size / 1e6 for size in tried.values()], name="you measured", **style)
+    from minipar.view.theme import PALETTE
+
+    tried = {batch: size / 1e6 for *_, calls in points for batch, size in calls.items()}
     ahead = [(batch, got / 1e6, truth / 1e6) for batch, got, truth, _ in points]
-    chart.add_scatter(x=[p[0] for p in ahead], y=[p[2] for p in ahead], name="measured afterwards", **style)
-    chart.add_scatter(
-        x=[0, *(p[0] for p in ahead)],
-        y=[straight(ahead, tried), *(p[1] for p in ahead)],
-        name="your forecast",
-        mode="lines",
-        line={"dash": "dot"},
-    )
+    stays = straight(ahead, tried)
+    blue, orange = PALETTE.memory["activation"].fill, PALETTE.memory["optimizer"].fill
+    chart = go.Figure()
+    line = {"mode": "lines", "line": {"dash": "dot", "color": PALETTE.ink}}
+    chart.add_scatter(x=[0, ahead[-1][0]], y=[stays, ahead[-1][1]], name="your forecast", **line)
+    for name, colour, dots in (
+        ("you measured", blue, tried),
+        ("measured afterwards", orange, {batch: truth for batch, _, truth in ahead}),
+    ):
+        marker = {"size": 12, "color": colour, "line": {"color": PALETTE.ink, "width": 1}}
+        chart.add_scatter(x=list(dots), y=list(dots.values()), name=name, mode="markers", marker=marker)
+    each = (ahead[-1][1] - stays) / ahead[-1][0]
+    note = f"stays: {stays:.1f} MB, and {each:.1f} MB more for each text"
+    chart.add_annotation(x=0, y=stays, text=note, xanchor="left", ax=40, ay=-150, arrowhead=2, bgcolor=PALETTE.paper)
+    axis = {"rangemode": "tozero", "gridcolor": "#DDDDDD", "linecolor": PALETTE.ink, "showline": True}
     chart.update_layout(
-        title="Your forecast: a part that stays, and a part for each sequence",
-        xaxis={"title": "sequences in the batch", "rangemode": "tozero"},
-        yaxis={"title": "MB", "rangemode": "tozero"},
-        height=340,
-        width=640,
+        title={"text": "<b>Your forecast: a part that stays, and a part for each text</b>", "font": {"size": 15}},
+        xaxis={**axis, "title": "texts in the batch"},
+        yaxis={**axis, "title": "MB"},
+        font={"family": PALETTE.font, "size": 13, "color": PALETTE.ink},
+        paper_bgcolor=PALETTE.paper,
+        plot_bgcolor=PALETTE.paper,
+        height=360,
+        width=760,
     )
     return chart
 
@@ -235,7 +244,7 @@ def picture(points):
 def straight(ahead, tried) -> float:
     """Where the line through the forecasts meets batch 0: the bytes that do not grow."""
     (b0, y0, _), (b1, y1, _) = ahead[0], ahead[-1]
-    return y0 - (y1 - y0) / (b1 - b0) * b0 if b1 != b0 else min(tried.values()) / 1e6
+    return y0 - (y1 - y0) / (b1 - b0) * b0 if b1 != b0 else min(tried.values())
 
 
 HINTS = (

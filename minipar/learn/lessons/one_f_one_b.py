@@ -29,9 +29,7 @@ def see(r: Results):
     builds = (minipar.gpipe, minipar.one_f_one_b)
     ghosts = [minipar.predict(build(ranks=4, microbatches=8), r.gpipe.pace) for build in builds]
     titles = ["GPipe: rank 0's drawer fills to 8", "1F1B: equally long, and it never holds more than 4"]
-    return minipar.timelines(
-        [r.gpipe.trace, r.one_f_one_b.trace], titles=titles, ghosts=ghosts, cap=6, in_flight=True
-    )
+    return minipar.timelines([r.gpipe.trace, r.one_f_one_b.trace], titles=titles, ghosts=ghosts, cap=6, in_flight=True)
 
 
 def facts(r: Results):
@@ -151,7 +149,7 @@ LESSON = Lesson(
                 ),
                 Option(
                     "4",
-                    "Right: it runs 4 forwards before the first backward comes home, then one leaves for each that comes.",
+                    "Right: it runs 4 forwards before the first backward comes home, then one leaves as one comes.",
                 ),
                 Option(
                     "2", "Four ranks are on the way down and back: rank 0 must start 4 before the first one returns."
