@@ -16,7 +16,7 @@ from minipar.cost.model import Optimizer
 from minipar.plan.simulate import Cost
 from minipar.run import optimizer as optimizers
 from minipar.run.parcel import loads
-from minipar.run.part import Part
+from minipar.run.part import Feed, Part, feed
 
 KEPT = "minipar.training"  # where a worker's state keeps its part of the trained model
 
@@ -38,7 +38,7 @@ def step_on_rank(w, plan, model, parcels, pace, spans, memory, recipe):
     _record(w, spans, memory, pace)
     part = Part(w, plan, model, pace)
     part.watch()
-    batch = loads(parcels[w.rank]) if parcels[w.rank] is not None else None
+    batch = loads(parcels[w.rank])
     part.prepare(batch)
     w.axis("pipe").barrier()
     part.run(batch)
@@ -73,6 +73,7 @@ def train_on_rank(w, plan, model, data, steps, recipe, pace, resume, memory):
     _record(w, True, memory, pace)
     kept = _kept(w, plan, model, recipe, pace, resume)
     part, losses, norms, stopped, tokens = kept.part, [], [], False, 0
+    speed = 0.0
     part.watch()
     w.recorder.memory.hold_optimizer(kept.optimizer)
     part.prepare(_pick(data, kept.step, part))
@@ -80,10 +81,10 @@ def train_on_rank(w, plan, model, data, steps, recipe, pace, resume, memory):
     began = time.monotonic()
     for number in range(steps):
         batch = _pick(data, kept.step, part)
-        loss, norm, stopped = _train_one(w, kept, batch, recipe)
+        loss, norm, stopped, seen = _train_one(w, kept, batch, recipe)
         losses.append(loss)
         norms.append(norm)
-        tokens += batch.targets.numel() if batch is not None else 0
+        tokens += seen
         speed = tokens / (time.monotonic() - began)
         w.progress(step=kept.step, steps=steps, loss=loss, tokens_per_second=speed)
         if number == 0:  # the first step is the one to look at; recording all would fill the memory
@@ -98,6 +99,9 @@ def _kept(w, plan, model, recipe, pace, resume) -> Trained:
     if resume:
         if found is None or (found.part.plan, found.part.model) != (plan, model) or not found.whole:
             raise ValueError(f"rank {w.rank} keeps no training of this plan and model to go on from.")
+        steps = w.axis("pipe").all_gather(torch.tensor([found.step], device=w.device)).tolist()
+        if len(set(steps)) > 1:
+            raise ValueError(f"the ranks were cut off after different steps {steps}: train from the start.")
         found.part.attach(w, pace)
         return found
     w.state.pop(KEPT, None)
@@ -107,20 +111,21 @@ def _kept(w, plan, model, recipe, pace, resume) -> Trained:
     return w.state.setdefault(KEPT, Trained(part, optimizer))
 
 
-def _train_one(w, kept: Trained, batch, recipe: Recipe) -> tuple[float, float, bool]:
-    """One full step on this rank: (loss, norm of the whole gradient, whether anybody was asked to stop)."""
-    part = kept.part
+def _train_one(w, kept: Trained, batch: Feed, recipe: Recipe) -> tuple[float, float, bool, int]:
+    """One full step: (loss, norm of the whole gradient, whether anybody was asked to stop, tokens seen)."""
+    part, tokens = kept.part, batch.inputs.numel() if batch.inputs is not None else 0
     part.run(batch)
     part.add_tied_gradients()
-    said = torch.tensor([part.squared_norm(), part.loss, float(w.stopping)], dtype=torch.float64, device=w.device)
-    squares, loss, stop = w.axis("pipe").all_reduce(said).tolist()
+    said = [part.squared_norm(), part.loss, float(w.stopping), float(tokens)]
+    heard = w.axis("pipe").all_reduce(torch.tensor(said, dtype=torch.float64, device=w.device))
+    squares, loss, stop, tokens = heard.tolist()
     norm = squares**0.5
     scale = min(1.0, recipe.clip / (norm + 1e-6)) if recipe.clip is not None else 1.0
     kept.whole = False
     _update(w, part, kept.optimizer, scale)
     kept.step, kept.whole = kept.step + 1, True
     part.clear_gradients()
-    return loss, norm, stop > 0
+    return loss, norm, stop > 0, int(tokens)
 
 
 def _update(w, part: Part, optimizer, scale: float) -> None:
@@ -133,10 +138,8 @@ def _update(w, part: Part, optimizer, scale: float) -> None:
     w.recorder.add("optimizer", start, w.recorder.mark())
 
 
-def _pick(data, step: int, part: Part):
-    """This step's batch where it is needed."""
-    if not part.reads_batch:
-        return None
+def _pick(data, step: int, part: Part) -> Feed:
+    """What this rank needs of this step's batch."""
     if callable(data):
-        return data(step)
+        return feed(part.plan, part.w.rank, data(step)) if part.reads_batch else Feed()
     return loads(data[step % len(data)][part.w.rank])

@@ -8,7 +8,10 @@ A model is any object with `costs()`, `build(indices, device)`, `loss(outputs, t
 `ties`: {name of the copy: name of the original}. Parameter names say their layer: `layers.3.mlp.up.weight`.
 """
 
+from typing import NamedTuple
+
 import torch
+from torch import Tensor
 
 from minipar.plan.layout import Plan
 from minipar.plan.messages import lower
@@ -20,6 +23,19 @@ from minipar.run.recorder import UNKNOWN
 from minipar.run.stage import Stage
 
 TIED_TAG = FIRST_TAG - 2
+
+
+class Feed(NamedTuple):
+    """What one rank needs of a batch: inputs for the first stage, targets for the last, None for the others."""
+
+    inputs: Tensor | None = None
+    targets: Tensor | None = None
+
+
+def feed(plan: Plan, rank: int, batch) -> Feed:
+    """The part of a batch that goes to this rank under this plan."""
+    first, last = plan.schedule.placement[0], plan.schedule.placement[-1]
+    return Feed(batch.inputs if rank == first else None, batch.targets if rank == last else None)
 
 
 class Part:
@@ -46,6 +62,7 @@ class Part:
     def attach(self, w, pace=None) -> None:
         """Go on in a later call: the handle, and perhaps the pace, are new each time."""
         self.w, self._pipeline = w, None
+        self.clear_gradients()
         self.pacer = Pacer(pace, w.device) if pace is not None else None
 
     def watch(self) -> None:
@@ -55,28 +72,24 @@ class Part:
 
     @property
     def reads_batch(self) -> bool:
-        """Whether this rank needs the batch: it has the first stage (inputs) or the last (targets)."""
+        """Whether this rank needs something of a batch."""
         return 0 in self.stages or self.last in self.stages
 
-    def prepare(self, batch) -> None:
+    def prepare(self, batch: Feed) -> None:
         """Find out the shapes of all messages, and make the interpreter: once, with a batch of the form to come."""
-        schedule, inputs = self.plan.schedule, ()
-        if 0 in self.stages:
-            inputs = batch.inputs.to(self.w.device).tensor_split(schedule.microbatches)
+        schedule = self.plan.schedule
+        inputs = self._cut(batch.inputs)
         forms = boundary_forms(self.w, schedule.placement, self.stages, inputs, schedule.microbatches)
         self._form = [tuple(part.shape) for part in inputs]
         self._pipeline = Pipeline(self.w, lower(schedule, ordered=self.w.ordered), self.stages, forms, self.pacer)
 
-    def run(self, batch) -> None:
-        """Forward and backward of every microbatch, as the schedule says. batch: None where it is not needed."""
-        count, memory = self.plan.schedule.microbatches, self.w.recorder.memory
-        inputs, targets = (), ()
-        if 0 in self.stages:
-            inputs = batch.inputs.to(self.w.device).tensor_split(count)
-            memory.hold(inputs[0], BATCH)
-        if self.last in self.stages:
-            targets = batch.targets.to(self.w.device).tensor_split(count)
-            memory.hold(targets[0], BATCH)
+    def run(self, batch: Feed) -> None:
+        """Forward and backward of every microbatch, as the schedule says."""
+        memory = self.w.recorder.memory
+        inputs, targets = self._cut(batch.inputs), self._cut(batch.targets)
+        for held in (inputs, targets):
+            if held:
+                memory.hold(held[0], BATCH)
         if [tuple(part.shape) for part in inputs] != self._form:
             raise ValueError(f"rank {self.w.rank} was prepared for other shapes: every batch of a run has the same.")
         for number, stage in self.stages.items():
@@ -85,6 +98,10 @@ class Part:
         for held in (inputs, targets):
             if held:
                 memory.release(held[0], BATCH)
+
+    def _cut(self, whole: Tensor | None) -> tuple[Tensor, ...]:
+        """The microbatches, in order; sizes differ by one at most. They share the batch's memory."""
+        return () if whole is None else whole.to(self.w.device).tensor_split(self.plan.schedule.microbatches)
 
     @property
     def loss(self) -> float:

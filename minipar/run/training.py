@@ -21,6 +21,7 @@ from minipar.plan.simulate import Cost
 from minipar.plan.trace import Trace
 from minipar.run.on_rank import Recipe, step_on_rank, train_on_rank
 from minipar.run.parcel import dumps
+from minipar.run.part import feed
 from minipar.run.story import RemoteInterrupt
 
 PATIENCE = 30.0  # seconds a stopped training gets to end its step
@@ -83,7 +84,7 @@ def train_step(pool, plan: Plan, model, batch, pace: Cost | None = None, spans: 
     result = pool.run(step_on_rank, plan, model, _for_ends(plan, batch), pace, spans, memory, recipe,
                       ranks=plan.ranks, mesh=plan.mesh)  # fmt: skip
     gradients = {name: gradient for part in result for name, gradient in part["gradients"].items()}
-    in_order = {name: gradients[name] for name in sorted(gradients, key=_natural)}
+    in_order = {name: gradients[name] for name in sorted(gradients, key=_layer)}
     loss = sum(part["loss"] for part in result)
     return Step(loss, in_order, _named(result.trace, plan, pace), pace, batch, plan.schedule)
 
@@ -184,26 +185,26 @@ def _require(pool, plan: Plan, model, batch) -> None:
         raise ValueError(f"{count} microbatches cannot be cut from a batch of {texts}: each needs at least one text.")
 
 
-def _for_ends(plan: Plan, batch) -> list[bytes | None]:
-    """The batch, packed, for the ranks that need it; nobody else holds it."""
-    placement, packed = plan.schedule.placement, bytes(dumps(batch))
-    ends = {placement[0], placement[-1]}
-    return [packed if rank in ends else None for rank in range(plan.ranks)]
+def _for_ends(plan: Plan, batch) -> list[bytes]:
+    """What each rank needs of the batch, packed: no rank holds what it does not need."""
+    return [bytes(dumps(feed(plan, rank, batch))) for rank in range(plan.ranks)]
 
 
 def _named(trace: Trace, plan: Plan, pace: Cost | None) -> Trace:
     """The same trace, from the start of its first action, under the schedule's name."""
-    zero = trace.start
+    zero = trace.start  # what came before, a barrier for example, is not part of the step
     return replace(
         trace,
         name=plan.schedule.name,
         source="measured" if pace is None else "measured, paced",
         hop=pace.hop if pace is not None else 0.0,
-        spans=tuple(span._replace(start=span.start - zero, end=span.end - zero) for span in trace.spans),
+        spans=tuple(
+            span._replace(start=span.start - zero, end=span.end - zero) for span in trace.spans if span.start >= zero
+        ),
         messages=tuple(m._replace(sent=m.sent - zero, received=m.received - zero) for m in trace.messages),
         ledger=tuple(tuple(s._replace(time=max(0.0, s.time - zero)) for s in row) for row in trace.ledger),
     )
 
 
-def _natural(name: str) -> list:
-    return [int(word) if word.isdigit() else word for word in name.split(".")]
+def _layer(name: str) -> int:
+    return int(name.split(".")[1])
