@@ -79,7 +79,7 @@ class Editor(Explorer):
             value=state.text,
             rows=max(4, len(state.text.splitlines()) + 1),
             continuous_update=True,
-            layout=widgets.Layout(width="100%", height="auto"),
+            layout=widgets.Layout(width="auto", height="auto", margin="2px 12px 2px 0"),
             tooltip="the schedule: one line a rank, actions separated by blanks",
         )
         area.add_class("minipar-code")

@@ -39,7 +39,7 @@ function nameHandles(el) {
 
 export default {
   render({ model, el }) {
-    const box = element("div", "minipar-readout", undefined, el);
+    const box = element("div", "minipar-words", undefined, el);
     box.setAttribute("role", "status");
     box.setAttribute("aria-live", "polite");
     box.setAttribute("aria-label", model.get("name"));
