@@ -183,6 +183,12 @@ class Links:
         for to in self._under_way:
             self.reap(to)
 
+    def reap_everything(self):
+        """Drops all copies, where it is known in another way that every letter was collected."""
+        for waiting in self._under_way.values():
+            while waiting:
+                self._finish(waiting)
+
     def collected(self, source):
         """Counts a letter from `source`, so that its sender may drop the copy."""
         if self._log.board is not None:
