@@ -801,7 +801,7 @@ function build(el) {
       <button data-do="reading" title="Read the idle time as a share of all time, or against useful time (key i)"></button>
       <button data-do="in" title="Zoom in (key +, or the wheel after a click)" aria-label="Zoom in">+</button>
       <button data-do="out" title="Zoom out (key -)" aria-label="Zoom out">−</button>
-      <button data-do="all" title="Show the whole step (key 0)">all</button>
+      <button data-do="all" title="Show all of it (key 0)">whole step</button>
       <button data-do="table" aria-pressed="false" title="The same as a table (key t)">as table</button>
     </div></div><div class="minipar-table" hidden></div>`;
   el.append(root);
@@ -889,6 +889,13 @@ class View {
     draw(this);
     this.read();
     canvas.dataset.rev = String(++this.revision);
+    canvas.minipar = this.plan();
+  }
+
+  /** Where rows and strips lie, for whoever wants to point at them (the browser tests do). */
+  plan() {
+    const middle = ({ y, h }) => y + h / 2, { left, right, panels } = this.place;
+    return { left, right, view: this.view, rows: panels.flatMap(({ rows }) => rows.map(middle)), strips: panels.flatMap(({ strips }) => strips.map(middle)) };
   }
 
   /** Width of a text at 12 px, measured once. */
