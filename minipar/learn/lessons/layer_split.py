@@ -103,7 +103,7 @@ def examine(split_layers, costs, parts) -> Verdict | None:
         return not_yet(fault, tried=tried, got=cut)
     slowest, best = load(costs, cut), load(costs, minipar.split(costs, parts))
     if slowest > best:
-        return not_yet(why_slow(split_layers, costs, parts, cut), tried=tried)
+        return why_slow(split_layers, costs, parts, cut)
     return None
 
 
@@ -139,22 +139,23 @@ def short(costs: Sequence[float]) -> str:
     return f"[{', '.join(f'{cost}×{count}' if count > 1 else f'{cost}' for cost, count in runs)}]"
 
 
-def why_slow(split_layers, costs, parts, cut) -> str:
+def why_slow(split_layers, costs, parts, cut) -> Verdict:
+    """A cut that covers everything and is not the best: the usual ways to get there, else the two numbers."""
     sizes = [len(part) for part in cut]
-    slowest, best = load(costs, cut), load(costs, minipar.split(costs, parts))
     if filled_to_average(costs, parts, cut):
         costs, parts = HEAVY_END
-        slowest = load(costs, call(split_layers, costs, parts))
-        return (
-            f"Good for the first parts, and the rest lands on the last: on `{short(costs)}` in {parts} your slowest "
-            f"part takes {slowest:g}, {load(costs, minipar.split(costs, parts)):g} is possible."
+        cause = (
+            "Good for the first parts, and the rest lands on the last: on {list} your slowest part takes {slow}, "
+            "{best} is possible."
         )
-    if max(sizes) - min(sizes) <= 1:
-        return (
-            f"Equal numbers are not equal work: your slowest part takes {slowest:g}, {best:g} is possible "
-            f"(`{short(costs)}` in {parts})."
-        )
-    return f"Your slowest part takes {slowest:g}, {best:g} is possible (`{short(costs)}` in {parts})."
+        cut = call(split_layers, costs, parts)
+    elif max(sizes) - min(sizes) <= 1:
+        cause = "Equal numbers are not equal work: your slowest part takes {slow}, {best} is possible ({list})."
+    else:
+        cause = "Your slowest part takes {slow}, {best} is possible ({list})."
+    named = {"list": f"`{short(costs)}` in {parts}", "slow": f"{load(costs, cut):g}"}
+    best = f"{load(costs, minipar.split(costs, parts)):g}"
+    return not_yet(cause.format(best=best, **named), tried=f"{short(costs)} in {parts}", got=f"{cut}")
 
 
 def filled_to_average(costs, parts, cut) -> bool:
