@@ -4,7 +4,8 @@
     0 1 2 3                    ranks on an axis are counted along the axis; .ranks are the call's own numbers
     4 5 6 7
 
-Every method here is called by all ranks of the axis, in the same order, or nobody returns. None changes its argument.
+Every method here is called by all ranks of the axis, in the same order, or nobody returns. None changes its
+argument.
 """
 
 import torch
@@ -15,7 +16,7 @@ _SUMS = {"sum": dist.ReduceOp.SUM, "mean": dist.ReduceOp.SUM, "max": dist.Reduce
 
 
 class Axis:
-    """One rank's view of one axis. `rank`, `size`, `ranks` (numbers in the call), `next`, `previous` (around the end)."""
+    """One rank's view of one axis: `rank`, `size`, `ranks` (numbers in the call), `next`, `previous` (they wrap)."""
 
     def __init__(self, name, ranks, worker):
         self.name, self.ranks, self._worker = name, tuple(ranks), worker
@@ -41,7 +42,7 @@ class Axis:
         return self._worker.exchange(tensor, self._there(to), self._there(source))
 
     def all_reduce(self, tensor, op="sum"):
-        """The sum ("mean", "max", "min", "product") over all ranks of the axis, on each of them. Shapes must be equal."""
+        """The sum ("mean", "max", "min", "product") over all ranks of the axis, on each. Shapes must be equal."""
         if op not in _SUMS:
             raise ValueError(f"all_reduce can do {', '.join(_SUMS)}, not {op!r}")
         total = tensor.detach().clone().contiguous()

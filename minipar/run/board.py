@@ -1,13 +1,15 @@
 """Do all ranks mean the same collective?
 
-gloo does not ask: an all-reduce of 4 numbers here and 6 there returns wrong numbers without an error, and two dtypes end
-the process. So before a rank enters a collective it writes what it is about to call on a board, a small file in shared
-memory, and reads what the others wrote for the same number. Whoever comes second sees the difference and refuses.
+gloo does not ask: an all-reduce of 4 numbers here and 6 there returns wrong numbers without an error, and two
+dtypes end the process. So before a rank enters a collective it writes what it is about to call on a board, a small
+file in shared memory, and reads what the others wrote for the same number. Whoever comes second sees the difference
+and refuses.
 
     rank 0   #7 all_reduce sum float32 [4]   Cell In[3], line 5
     rank 1   #7 all_reduce sum float32 [6]   Cell In[3], line 7     <- refuses here, before any byte moves
 
-The board also counts the letters (`w.send`) each rank has collected, so that a sender knows which copies it may drop.
+The board also counts the letters (`w.send`) each rank has collected, so that a sender knows which copies it may
+drop.
 """
 
 import mmap

@@ -3,9 +3,9 @@
     |<--- what the process holds without any work --->|<-- memory_limit -->|
     0                                             baseline               refused
 
-The operating system keeps the limit (RLIMIT_DATA): an allocation over it fails like any other failed allocation, with an
-ordinary error in the program. `explain` turns it into one sentence. It counts only while a call runs, so that reports and
-process groups are never refused.
+The operating system keeps the limit (RLIMIT_DATA): an allocation over it fails like any other failed allocation,
+with an ordinary error in the program. `explain` turns it into one sentence. It counts only while a call runs, so
+that reports and process groups are never refused.
 """
 
 import contextlib
@@ -60,7 +60,7 @@ class Budget:
             resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
     def explain(self, error, rank):
-        """One sentence if `error` is an allocation refused by the budget, else None. Call it before the frames are let go."""
+        """One sentence if `error` is an allocation the budget refused, else None. Ask before the frames are let go."""
         if self.limit is None:
             return None
         text, asked = str(error), ""
@@ -70,7 +70,8 @@ class Budget:
             asked = f" {megabytes(float(found[1]) * _UNITS[found[2]])}"
         elif not isinstance(error, MemoryError) and "bad_alloc" not in text and "bad allocation" not in text:
             return None
-        return f"rank {rank} asked for{asked or ' more memory'} while it held {megabytes(self.held())}: its limit is {megabytes(self.limit)}"
+        held, limit = megabytes(self.held()), megabytes(self.limit)
+        return f"rank {rank} asked for{asked or ' more memory'} while it held {held}: its limit is {limit}"
 
 
 def megabytes(number):

@@ -8,8 +8,8 @@
                                     └─► ask every rank where it is ─► pull the plug, interrupt, and after a second kill
                                         ─► new process group, or new workers ─► tell the story
 
-A wait inside gloo cannot be given up from inside; pulling the plug (closing the rank's sockets) brings it back, so that even
-after a deadlock the workers keep what they hold.
+A wait inside gloo cannot be given up from inside; pulling the plug (closing the rank's sockets) brings it back, so
+that even after a deadlock the workers keep what they hold.
 """
 
 import contextlib
@@ -210,11 +210,19 @@ class Run:
         reports = {rank: self._got[rank][4] for rank in range(self.ranks)}
         if (odd := waits.uneven(reports)) is not None:
             kept = pool._new_group(self.ranks) or pool._restart()
-            cause = (f"the ranks disagree: rank {odd[0]} called {odd[1]} collectives of a group, rank {odd[2]} called {odd[3]}"
-                     if odd[1] != odd[3] else f"the ranks disagree: rank {odd[0]} and rank {odd[2]} called different collectives")  # fmt: skip
-            raise RemoteError(cause + ". What they returned cannot be trusted.", kind="disagree", cause=cause, kept=bool(kept))
+            rank, number, peer, its_number = odd
+            cause = f"the ranks disagree: rank {rank} and rank {peer} called different collectives"
+            if number != its_number:
+                cause = (
+                    f"the ranks disagree: rank {rank} called {number} collectives of a group, rank {peer} {its_number}"
+                )
+            raise RemoteError(
+                cause + ". What they returned cannot be trusted.", kind="disagree", cause=cause, kept=bool(kept)
+            )
         letters = self._uncollected(reports)
-        if not letters and (senders := [rank for rank in reports if any(key[2] == "letter" for key in reports[rank]["counts"])]):
+        if not letters and (
+            senders := [rank for rank in reports if any(key[2] == "letter" for key in reports[rank]["counts"])]
+        ):
             pool._crew.post(("settle",), senders)
         values = []
         for rank in range(self.ranks):
@@ -237,7 +245,9 @@ class Run:
                 text = f"minipar: rank {source}'s {what} to rank {target} was sent and never collected"
                 self._print([(None, text + (f", at {in_cells(place)}" if place else ""))])
             else:
-                self._print([(None, f"minipar: rank {target} asked for a message from rank {source} that was never sent")])
+                self._print(
+                    [(None, f"minipar: rank {target} asked for a message from rank {source} that was never sent")]
+                )
         if found:
             self._pool._stale = True
         return letters

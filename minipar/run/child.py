@@ -4,7 +4,8 @@
     listener thread   reads the pipe from the notebook even while the main thread is busy: answers "where are you",
                       pulls the plug when the notebook says so, and takes the process down when the notebook is gone
 
-A rank that fails reports first and then leaves its process group at once: that is what frees the ranks waiting for it.
+A rank that fails reports first and then leaves its process group at once: that is what frees the ranks waiting for
+it.
 """
 
 import contextlib
@@ -49,7 +50,7 @@ def _settle_in(rank, output, settings):
     os.dup2(output.fileno(), 1)  # at the level of the file: what C++ prints comes too
     os.dup2(output.fileno(), 2)
     output.close()
-    sys.stdout = sys.stderr = open(1, "w", buffering=1, closefd=False, errors="replace")
+    sys.stdout = sys.stderr = open(1, "w", buffering=1, closefd=False, errors="replace")  # noqa: SIM115
     os.setpgid(0, 0)  # Jupyter interrupts the kernel's process group; this one is not in it, and dies as a group
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     multiprocessing.current_process()._config["daemon"] = False  # or a DataLoader with workers is refused
@@ -226,15 +227,25 @@ class Child:
             limit = next((at for at, name in enumerate(names) if name.startswith(inner)), None)
         refused = self.budget.explain(error, self.rank)
         lines = traceback.format_exception(type(error), error, frames or error.__traceback__, limit=limit)
-        return {"type": "MemoryLimit" if refused else type(error).__name__, "message": refused or str(error), "time": time.monotonic(),
-                "text": "".join(lines).rstrip(), "operation": self.log.failed_in}  # fmt: skip
+        kind = "MemoryLimit" if refused else type(error).__name__
+        return {
+            "type": kind,
+            "message": refused or str(error),
+            "text": "".join(lines).rstrip(),
+            "operation": self.log.failed_in,
+            "time": time.monotonic(),
+        }
 
     def _details(self, counts):
         """What is known of the latest send of each kind, for the sentence about one that nobody collected."""
         found = {}
         for (kind, peer, tag), number in counts.items():
             if kind == "send" and (entry := self.log.last(kind, peer, tag, number)) is not None:
-                found[peer, tag] = str(entry[4]).removeprefix("torch."), entry[5], describe(entry[7]) if entry[7] else ""
+                found[peer, tag] = (
+                    str(entry[4]).removeprefix("torch."),
+                    entry[5],
+                    describe(entry[7]) if entry[7] else "",
+                )
         return found
 
 
@@ -256,7 +267,7 @@ def _let_go(error):
 
 
 def unplug():
-    """Shuts down this process's connections on the loopback interface: whoever waits inside gloo, here or there, comes back.
+    """Shuts down this process's loopback connections: whoever waits inside gloo, here or there, comes back.
 
     gloo itself has no way to give up a wait: its abort() and shutdown() unblock nothing.
     """

@@ -24,7 +24,9 @@ from minipar.run.entry import worker_main
 
 #: What the fork server loads once, so that no worker has to.
 PRELOAD = ["torch", "torch.distributed", "minipar.run.child"]
-METHOD = "forkserver" if sys.platform == "linux" else "spawn"  # fork is unsafe elsewhere; spawn is the same path, slower
+METHOD = (
+    "forkserver" if sys.platform == "linux" else "spawn"
+)  # fork is unsafe elsewhere; spawn is the same path, slower
 
 
 def prewarm():
@@ -37,7 +39,7 @@ def prewarm():
 
 @contextlib.contextmanager
 def _calm():
-    """While processes start: hides `__main__`, or an unguarded script runs again in each child; keeps the server single-threaded."""
+    """While processes start: hides `__main__`, or an unguarded script runs again in each; one thread in the server."""
     real = sys.modules["__main__"]
     wanted = {"OPENBLAS_NUM_THREADS": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
     wanted["PYTHONPATH"] = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
@@ -65,7 +67,9 @@ class Crew:
         with _calm():
             for rank in range(size):
                 (mine, theirs), (output, writer) = context.Pipe(), context.Pipe(duplex=False)
-                target = context.Process(target=worker_main, args=(rank, theirs, writer, settings), daemon=True, name=f"minipar-{rank}")
+                target = context.Process(
+                    target=worker_main, args=(rank, theirs, writer, settings), daemon=True, name=f"minipar-{rank}"
+                )
                 target.start()
                 theirs.close()
                 writer.close()

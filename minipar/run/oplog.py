@@ -1,7 +1,7 @@
 """What has this rank asked of the others, and what is it waiting for now?
 
-A light log that is always on. Each operation is one tuple; each wait marks its thread as blocked. A second thread reads
-both while the rank's own code hangs, so the pool can say who waits for whom.
+A light log that is always on. Each operation is one tuple; each wait marks its thread as blocked. A second thread
+reads both while the rank's own code hangs, so the pool can say who waits for whom.
 
     w.send, w.recv, pipeline messages     logged by minipar's own methods, no wrapper in the way
     torch.distributed called directly     logged by wrapping the methods of torch's ProcessGroup once
@@ -53,6 +53,7 @@ class OperationLog:
     def start_call(self):
         """A new call in the same group: all messages of the last one have been matched."""
         self.counts = {}  # (kind, peer, tag) -> how many were posted
+        self.name_of = None  # a function: what the pipeline's message of this tag is
         self.failed_in = None
         self.entries.clear()
 
@@ -87,8 +88,10 @@ class OperationLog:
             if theirs is None:
                 continue
             if theirs[0] != text:
-                raise Desync(f"the ranks disagree on collective {number} of their group: rank {self.rank} calls {text}, "
-                             f"rank {peer} calls {theirs[0]} (at {theirs[1]})")  # fmt: skip
+                raise Desync(
+                    f"the ranks disagree on collective {number} of their group: rank {self.rank} calls {text}, "
+                    f"rank {peer} calls {theirs[0]} (at {theirs[1]})"
+                )
             if sends and theirs[2]:
                 self._match(text, theirs[1], (self.rank, peer, sends[place], theirs[3][me]))
                 self._match(text, theirs[1], (peer, self.rank, theirs[2][me], receives[place]))
@@ -125,7 +128,10 @@ class OperationLog:
 
     def account(self):
         """What the pool needs to match this rank's operations with the others'."""
-        return {"counts": dict(self.counts), "groups": dict(self.groups), "now": self.now(), "failed_in": self.failed_in}
+        now = self.now()
+        named = self.name_of is not None and now is not None and isinstance(now[0][2], int)
+        return {"counts": dict(self.counts), "groups": dict(self.groups), "now": now, "failed_in": self.failed_in,
+                "name": self.name_of(now[0][2]) if named else ""}  # fmt: skip
 
     def last(self, kind, peer, tag, number):
         """The log's entry of that operation, or None when it has been forgotten."""
@@ -136,7 +142,7 @@ class OperationLog:
 
 
 def where(frame=None):
-    """(file, line, function) of the learner's own code on this stack: outside torch and, if it can be, outside minipar."""
+    """(file, line, function) of the learner's own code on this stack: outside torch and, if possible, minipar."""
     frame, best = frame or sys._getframe(1), None
     while frame is not None:
         name = frame.f_code.co_filename

@@ -1,7 +1,7 @@
 """How long is a declared pace on this run?
 
-A paced experiment sleeps until its declared durations have passed. Tests that only look at orders and counts shorten
-them: `MINIPAR_PACE=fast` in the environment makes every pace a fifth.
+A paced experiment sleeps until its declared durations have passed. Tests that only look at orders and counts
+shorten them: `MINIPAR_PACE=fast` in the environment makes every pace a fifth.
 """
 
 import os

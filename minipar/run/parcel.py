@@ -2,7 +2,7 @@
 
     function, class of a cell or of the learner's own file    by value, so an edited cell is the new one everywhere
     whatever is installed (torch, minipar)                     by name
-    tensor                                                     its own elements, on the CPU; never the storage behind a view
+    tensor                                                     its own elements, on the CPU
 
 Three elements sliced out of a 100 MB tensor are 12 bytes here; torch's own pickling would ship 100 MB.
 """
@@ -33,9 +33,9 @@ def loads(blob):
 class _Pickler(cloudpickle.Pickler):
     def reducer_override(self, value):
         torch = sys.modules.get("torch")
-        if torch is not None and type(value) is torch.Tensor and value.layout is torch.strided and not value.is_meta:
-            if not value.is_quantized:
-                return _take_apart(value, torch)
+        plain = torch is not None and type(value) is torch.Tensor and value.layout is torch.strided
+        if plain and not value.is_meta and not value.is_quantized:
+            return _take_apart(value, torch)
         return super().reducer_override(value)
 
 

@@ -2,14 +2,13 @@
 
     pool = minipar.WorkerPool(4)                    four processes, each with memory of its own
     out = pool.run(fn, x)                           each rank runs fn(w, x); out[2] is what rank 2 returned
-    run = pool.start(fn, x)                         the same, and the notebook stays free: run.progress, run.stop(), run.result()
+    run = pool.start(fn, x)                         the same, and the notebook stays free: run.stop(), run.result()
 
-A function may come from a cell; its arguments and results are copies. The workers live on between calls, and so does what
-they keep in `w.state`. Whatever goes wrong ends as one readable error, and the pool works again.
+A function may come from a cell; its arguments and results are copies. The workers live on between calls, and so
+does what they keep in `w.state`. Whatever goes wrong ends as one readable error, and the pool works again.
 """
 
 import atexit
-import glob
 import linecache
 import os
 import shutil
@@ -25,12 +24,12 @@ from minipar.run.board import Board
 from minipar.run.call import Run
 from minipar.run.crew import Crew, prewarm
 from minipar.run.ping import ping
+from minipar.run.place import choose, how_many
 from minipar.run.story import RemoteError, RemoteInterrupt
 
 __all__ = ["RemoteError", "RemoteInterrupt", "Run", "WorkerPool", "live_pools", "prewarm"]
 
 START = 60.0  # seconds the workers may take to come up
-_BACKENDS = ("gloo", "gloo-ordered", "nccl")
 _live = weakref.WeakSet()
 
 
@@ -42,8 +41,8 @@ def live_pools():
 class WorkerPool:
     """`size` worker processes on this machine. A context manager; `close()` ends it.
 
-    backend: "gloo", "gloo-ordered" (gloo with NCCL's rules) or "nccl"; device: "cpu" or "cuda". Left out: NCCL and a GPU
-    a rank where there are enough, one GPU shared over gloo where there is one, the CPU and gloo otherwise.
+    backend: "gloo", "gloo-ordered" (gloo with NCCL's rules) or "nccl"; device: "cpu" or "cuda". Left out: what place.py
+    finds, NCCL and a GPU a rank where there are enough.
     timeout: seconds after which a call is stopped (none by default: a deadlock is noticed anyway).
     memory_limit: bytes a worker's calls may use, over what an idle worker holds. Under torchrun, see spmd.py.
     """
@@ -62,13 +61,15 @@ class WorkerPool:
         if memory_limit is not None and memory_limit <= 0:
             raise ValueError(f"memory_limit is a number of bytes, more than 0, not {memory_limit!r}")
         self.size, self.timeout, self.name, self.memory_limit = size, timeout, name, memory_limit
-        self.backend, self.device, self.place = _choose(size, backend, device)
+        self.backend, self.device, self.place = choose(size, backend, device)
         self.current = None
         self._door, self._number, self._stale, self._ready, self._group = threading.Lock(), 0, False, False, None
         self._held, self._stray, self._sent, self._ranks = {}, [], set(), size
         cores = os.cpu_count() or 1
         if size > max(cores, 4):
-            warnings.warn(f"{size} workers on {cores} cores take turns: times will show the turns, not the program", stacklevel=2)
+            warnings.warn(
+                f"{size} workers on {cores} cores take turns: times will show the turns, not the program", stacklevel=2
+            )
         self._folder = tempfile.mkdtemp(prefix="minipar-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
         self._settings = {"size": size, "backend": self.backend, "device": self.device, "memory_limit": memory_limit,
                           "threads": max(1, cores // size), "board": os.path.join(self._folder, "board")}  # fmt: skip
@@ -126,7 +127,7 @@ class WorkerPool:
         return rows
 
     def ping(self, source, target, size, times=5):
-        """Starts `size` bytes on their way from `source` to `target` and back; a Run, whose result at `source` is seconds one way."""
+        """Sends `size` bytes from `source` to `target` and back; a Run, whose result at `source` is seconds one way."""
         return self.start(ping, source, target, size, times)
 
     def wait_ready(self):
@@ -178,7 +179,7 @@ class WorkerPool:
             raise RuntimeError(_CLOSED)
         if not callable(fn):
             raise TypeError(f"pool.run takes a function, as in pool.run(fn, x), and not a {type(fn).__name__}")
-        ranks = _how_many(ranks, mesh, self.size)
+        ranks = how_many(ranks, mesh, self.size)
         name = getattr(fn, "__name__", type(fn).__name__)
         blob = parcel.dumps((fn, args, kw), fn).tobytes()
         run = Run(self, name, ranks, self.timeout if timeout is None else timeout, patience, show)
@@ -205,14 +206,24 @@ class WorkerPool:
                 self._listen_idle(0.0)
             if self._crew.gone:
                 if self._ready:
-                    lost = ", ".join(str(rank) for rank, process in enumerate(self._crew.processes) if not process.is_alive())
-                    lines.append((None, f"minipar: the process of rank {lost} was gone: the workers were started again, w.state is empty"))
+                    lost = ", ".join(
+                        str(rank) for rank, process in enumerate(self._crew.processes) if not process.is_alive()
+                    )
+                    lines.append(
+                        (
+                            None,
+                            f"minipar: the process of rank {lost} was gone: the workers were started again, "
+                            "w.state is empty",
+                        )
+                    )
                 self._restart()
             if self._ready or self._await_ready(START, run):
                 lines, self._stray = self._stray + lines, []
                 return lines
         self._crew.kill()
-        raise RemoteError("the workers did not start: " + "; ".join(line for _, line in self._stray[-4:]), kind="died", kept=False)
+        raise RemoteError(
+            "the workers did not start: " + "; ".join(line for _, line in self._stray[-4:]), kind="died", kept=False
+        )
 
     def _await_ready(self, seconds, run=None):
         ready, until, stops = set(), time.monotonic() + seconds, run._stops if run else 0
@@ -255,9 +266,20 @@ class WorkerPool:
             group = self._group, self._store(), ranks
             if ranks < self.size:
                 self._crew.post(("group", *group), range(ranks, self.size))
-        new = {name: entry for name, entry in linecache.cache.items() if len(entry) == 4 and entry[1] is None and name not in self._sent}
+        new = {
+            name: entry
+            for name, entry in linecache.cache.items()
+            if len(entry) == 4 and entry[1] is None and name not in self._sent
+        }
         self._sent.update(new)
-        return {"group": group, "folder": os.getcwd(), "path": list(sys.path), "sources": new, "mesh": mesh, "ranks": ranks}
+        return {
+            "group": group,
+            "folder": os.getcwd(),
+            "path": list(sys.path),
+            "sources": new,
+            "mesh": mesh,
+            "ranks": ranks,
+        }
 
     def _listen_idle(self, seconds):
         messages, lines = self._crew.events(seconds)
@@ -271,45 +293,6 @@ class WorkerPool:
 
 
 _CLOSED = "this pool is closed: make a new one with minipar.WorkerPool(4)"
-
-
-def _how_many(ranks, mesh, size):
-    wanted = ranks if ranks is not None else mesh.size if mesh is not None else size
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-        raise ValueError(f"ranks is how many workers take part, a whole number from 1 to {size}, not {wanted!r}")
-    if mesh is not None and mesh.size != wanted:
-        raise ValueError(f"{mesh} arranges {mesh.size} ranks, and the call has {wanted}")
-    if wanted > size:
-        raise ValueError(f"the call needs {wanted} ranks, and this pool has {size} workers")
-    return wanted
-
-
-def _choose(size, backend, device):
-    """(backend, "cpu" or "cuda", the sentence that every picture carries)."""
-    if backend is not None and backend not in _BACKENDS:
-        raise ValueError(f"backend is one of {', '.join(_BACKENDS)}, not {backend!r}")
-    if device is not None and str(device) not in ("cpu", "cuda"):
-        raise ValueError(f'device is "cpu" or "cuda", not {device!r}')
-    gpus = 0 if str(device) == "cpu" else _gpus()
-    if str(device) == "cuda" and not gpus:
-        raise ValueError('device="cuda" needs a GPU, and torch sees none here')
-    if backend == "nccl" and gpus < size:
-        raise ValueError(f"NCCL needs a GPU for each rank: {size} ranks, {gpus} GPUs. Leave backend out to share one over gloo")
-    if gpus >= size and backend in (None, "nccl"):
-        return "nccl", "cuda", f"a GPU each ({size} of {gpus}), talking through NCCL"
-    words = "gloo in NCCL's order" if backend == "gloo-ordered" else "gloo"
-    if gpus:
-        shared = "one GPU" if gpus == 1 else f"{gpus} GPUs"
-        return backend or "gloo", "cuda", f"processes sharing {shared}, talking through host memory and {words}"
-    return backend or "gloo", "cpu", f"processes on this CPU, talking through {words}"
-
-
-def _gpus():
-    if sys.platform == "linux" and not glob.glob("/dev/nvidia[0-9]*") and not os.path.exists("/dev/kfd"):
-        return 0  # without loading torch
-    import torch
-
-    return torch.cuda.device_count()
 
 
 def _held_here():

@@ -52,5 +52,6 @@ def merge(parts, name="call", device="", source="measured"):
     spans = [span._replace(start=span.start - zero, end=span.end - zero) for span in spans]
     messages = [message._replace(sent=message.sent - zero, received=message.received - zero) for message in messages]
     ledger = [tuple(Sample(time - zero, kind, size) for time, kind, size in part["ledger"]) for part in parts]
-    return Trace(name=name, spans=tuple(sorted(spans, key=lambda span: (span.start, span.rank))), ranks=len(parts), source=source, unit="s",
+    spans.sort(key=lambda span: (span.start, span.rank))
+    return Trace(name=name, spans=tuple(spans), ranks=len(parts), source=source, unit="s",
                  ledger=tuple(ledger) if any(ledger) else (), messages=tuple(messages), device=device)  # fmt: skip

@@ -3,11 +3,13 @@
     python program.py                               a WorkerPool starts four workers; this process is none of them
     torchrun --nproc-per-node 4 program.py          four processes run the whole program; each *is* one rank
 
-`WorkerPool(4)` gives an SpmdPool in the second case. Its `run` calls the function here, as this rank, and then gathers what
-all ranks returned, so the program goes on with the same Result everywhere. What the program prints outside of `run` is
-printed by rank 0 alone; what ranks print inside comes as "[rank] line", as it does from a local pool.
+`WorkerPool(4)` gives an SpmdPool in the second case. Its `run` calls the function here, as this rank, and then
+gathers what all ranks returned, so the program goes on with the same Result everywhere. What the program prints
+outside of `run` is printed by rank 0 alone; what ranks print inside comes as "[rank] line", as it does from a local
+pool.
 
-A rank that fails raises its own error here, and torchrun ends the others. The NCCL path was never run on several GPUs.
+A rank that fails raises its own error here, and torchrun ends the others. The NCCL path was never run on several
+GPUs.
 """
 
 import contextlib
@@ -21,6 +23,7 @@ import torch.distributed as dist
 from minipar.run import parcel, waits
 from minipar.run.budget import Budget
 from minipar.run.oplog import OperationLog
+from minipar.run.place import how_many
 from minipar.run.recorder import Recorder
 from minipar.run.result import Result
 from minipar.run.story import RemoteError
@@ -53,7 +56,7 @@ class SpmdPool:
         self._budget.measure()
         self.place = f"processes of torchrun on {self.device}, talking through {self.backend}"
         if self.rank:
-            sys.stdout = open(os.devnull, "w")
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
 
     @property
     def ordered(self):
@@ -62,9 +65,7 @@ class SpmdPool:
 
     def run(self, fn, *args, mesh=None, timeout=None, ranks=None, patience=0.0, **kw):
         """As `WorkerPool.run`. `timeout` and `patience` are torchrun's business here."""
-        from minipar.run.pool import _how_many
-
-        ranks = _how_many(ranks, mesh, self.size)
+        ranks = how_many(ranks, mesh, self.size)
         started, value, recorder = time.monotonic(), None, Recorder(self.rank)
         links = self._links_of(ranks)
         if self.rank < ranks:
@@ -77,7 +78,9 @@ class SpmdPool:
         links.reap_everything()
         values = [parcel.loads(blob) for blob, _ in gathered[:ranks]]
         name = getattr(fn, "__name__", "call")
-        return Result(values, [reports[rank]["trace"] for rank in reports], (), time.monotonic() - started, name, self.place)
+        return Result(
+            values, [reports[rank]["trace"] for rank in reports], (), time.monotonic() - started, name, self.place
+        )
 
     def start(self, fn, *args, **options):
         """Not here: under torchrun every process is a rank, and none is left to wait beside it."""

@@ -4,8 +4,8 @@
     the rest   one line a rank: where it was, or how it ended
     the end    whether the workers and what they kept are still there
 
-The cause is a death, else the earliest error that is not a peer's echo: when one rank fails, gloo tells all the others
-"connection closed", and these are not what the learner looks for.
+The cause is a death, else the earliest error that is not a peer's echo: when one rank fails, gloo tells all the
+others "connection closed", and these are not what the learner looks for.
 """
 
 import contextlib
@@ -13,16 +13,19 @@ import re
 import signal
 import sys
 
-_ECHO = re.compile(r"\[\S+\] (Connection|Read error|Write error|.*Broken pipe|Timed out|.*[Rr]eset)|Rank \d+ successfully reached"
-                   r"|.*(Connection closed by peer|Socket closed|Connection reset|Broken pipe)", re.DOTALL)  # fmt: skip
+_ECHO = re.compile(
+    r"\[\S+\] (Connection|Read error|Write error|.*Broken pipe|Timed out|.*[Rr]eset)|Rank \d+ successfully reached"
+    r"|.*(Connection closed by peer|Socket closed|Connection reset|Broken pipe)",
+    re.DOTALL,
+)
 
 
 class _Told:
     """An error whose text is the whole story: notebooks show it without the pool's own frames.
 
-    `kind`: "raised", "died", "deadlock", "timeout", "disagree", "memory limit" or "interrupted"; `rank` and `type`: who raised
-    what, where somebody did; `cause`: the one sentence; `cycle`: the ranks that wait for one another; `kept`: whether the
-    workers and their state were kept; `result`: what the ranks returned, where they all stopped when asked to.
+    `kind`: "raised", "died", "deadlock", "timeout", "disagree", "memory limit" or "interrupted"; `rank` and `type`: who
+    raised what, where somebody did; `cause`: the one sentence; `cycle`: the ranks that wait for one another; `kept`:
+    whether the workers and their state were kept; `result`: what the ranks returned, where all stopped when asked to.
     """
 
     def __init__(self, text, kind="raised", rank=None, type=None, cause="", cycle=(), kept=True, result=None):
@@ -43,10 +46,15 @@ class RemoteInterrupt(_Told, KeyboardInterrupt):
 
 
 def cause_of(got, fallback_kind, fallback):
-    """(kind, rank, type, sentence, traceback) of a failed call. `got`: rank -> final message; the fallback where nobody failed."""
+    """(kind, rank, type, sentence, traceback) of a failed call. `got`: rank -> final message; else the fallback."""
     deaths = [(rank, message[2]) for rank, message in sorted(got.items()) if message[0] == "dead"]
-    faults = sorted(((message[3]["time"], rank, message[3]) for rank, message in got.items() if message[0] == "fault"), key=lambda f: f[:2])
-    own = [fault for fault in faults if not _ECHO.match(fault[2]["message"]) and fault[2]["type"] != "KeyboardInterrupt"]
+    faults = sorted(
+        ((message[3]["time"], rank, message[3]) for rank, message in got.items() if message[0] == "fault"),
+        key=lambda f: f[:2],
+    )
+    own = [
+        fault for fault in faults if not _ECHO.match(fault[2]["message"]) and fault[2]["type"] != "KeyboardInterrupt"
+    ]
     if deaths and not (own and own[0][2]["type"] == "Desync"):
         rank, code = deaths[0]
         return "died", rank, None, f"rank {rank} died: {how(code)}", ""
@@ -71,7 +79,10 @@ def how(code):
     if code is None or code >= 0:
         return f"it ended itself with exit code {code}"
     name = signal.Signals(-code).name
-    extra = {"SIGKILL": " (killed from outside; perhaps the machine ran out of memory)", "SIGSEGV": " (a crash in compiled code)"}
+    extra = {
+        "SIGKILL": " (killed from outside; perhaps the machine ran out of memory)",
+        "SIGSEGV": " (a crash in compiled code)",
+    }
     return f"killed by {name}{extra.get(name, '')}"
 
 

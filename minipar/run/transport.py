@@ -1,14 +1,16 @@
 """How does one pipeline message travel between two ranks?
 
     Tagged     gloo on the CPU: matched by (pair, tag), so receives may be posted ahead in any order
-    Ordered    gloo with NCCL's rules: untagged, a pair's operations run one after the other, a send waits for its receive
+    Ordered    gloo with NCCL's rules: untagged, a pair's operations run in turn, a send waits for its receive
     Staged     several ranks on one GPU: gloo carries a copy through host memory (NCCL refuses two ranks on one device)
     Nccl       a GPU a rank: card to card; the order of a pair's operations is the only address
 
-Each has `send(tensor, to, tag)` and `receive(buffer, source, tag)`, which return at once with something to `.wait()` for,
-and `ordered`: whether both ranks of a pair must post in one global order (`lower(schedule, ordered=True)`).
+Each has `send(tensor, to, tag)` and `receive(buffer, source, tag)`, which return at once with something to
+`.wait()` for, and `ordered`: whether both ranks of a pair must post in one global order (`lower(schedule,
+ordered=True)`).
 
-Staged was never run in this project's own tests on a GPU, nor Nccl on several: both are kept as small as they can be.
+Staged was never run in this project's own tests on a GPU, nor Nccl on several: both are kept as small as they can
+be.
 """
 
 import queue
@@ -106,7 +108,7 @@ class _Landing:
 
 
 class Ordered:
-    """NCCL's rules on gloo. One thread a peer runs that pair's operations strictly in the order in which they were posted."""
+    """NCCL's rules on gloo. One thread a peer runs that pair's operations in the order in which they were posted."""
 
     ordered = True
 
@@ -150,7 +152,7 @@ class Ordered:
             step = None
 
     def _carry(self, step):
-        """A message and, before it, what it is: an order that differs between the two ranks is an error, not a mix-up."""
+        """A message and, before it, what it is: an order that differs between two ranks is an error, not a mix-up."""
         import torch
 
         head = torch.tensor([step.tag, step.tensor.numel() * step.tensor.element_size()])
@@ -161,8 +163,10 @@ class Ordered:
         expected = head.tolist()
         _wait(self._backend.recv([head], step.peer, _GLOO_TAG))
         if head.tolist() != expected:
-            raise RuntimeError(f"out of order: this rank receives message {expected[0]} ({expected[1]} bytes) from rank {step.peer}, "
-                               f"which sent message {head[0]} ({head[1]} bytes)")  # fmt: skip
+            raise RuntimeError(
+                f"out of order: this rank receives message {expected[0]} ({expected[1]} bytes) from rank {step.peer}, "
+                f"which sent message {head[0]} ({head[1]} bytes)"
+            )
         _wait(self._backend.recv([step.tensor], step.peer, _GLOO_TAG))
 
 

@@ -1,10 +1,10 @@
 """Who waits for whom, and can any of them go on?
 
-    rank 0 ──recv──► rank 3 ──recv──► rank 2 ──recv──► rank 1 ──recv──► rank 0        a cycle: nobody ever will
+    rank 0 ──recv──► rank 3 ──recv──► rank 2 ──recv──► rank 1 ──recv──► rank 0        a cycle: nobody can
 
-Each rank's account says which operation it is blocked in and how many of each kind it has posted. The k-th receive from a
-peer is on its way if that peer has posted its k-th send; a collective is complete when every member has come to it. A rank
-is stuck when one of those it waits for is stuck too, or has finished. Pure functions on plain data.
+Each rank's account says which operation it is blocked in and how many of each kind it has posted. The k-th receive
+from a peer is on its way if that peer has posted its k-th send; a collective is complete when every member has come
+to it. A rank is stuck when one of those it waits for is stuck too, or has finished. Pure functions on plain data.
 """
 
 
@@ -24,14 +24,16 @@ def missing(rank, operation, accounts):
 
 
 def stuck(accounts, finished):
-    """rank -> the peers it waits for in vain. `accounts`: what each rank reported; `finished`: ranks whose program is over."""
+    """rank -> the peers it waits for in vain. `accounts`: what each one reported; `finished`: who is over."""
     waits = {}
     for rank, account in accounts.items():
         if rank not in finished and account["now"] is not None:
             waits[rank] = missing(rank, account["now"][0], accounts)
     changed = True
     while changed:
-        hopeless = {rank: tuple(peer for peer in peers if peer in waits or peer in finished) for rank, peers in waits.items()}
+        hopeless = {
+            rank: tuple(peer for peer in peers if peer in waits or peer in finished) for rank, peers in waits.items()
+        }
         hopeless = {rank: peers for rank, peers in hopeless.items() if peers}
         changed = len(hopeless) < len(waits)
         waits = hopeless
@@ -39,7 +41,7 @@ def stuck(accounts, finished):
 
 
 def chain(waits):
-    """The cycle among stuck ranks as a tuple that starts at its smallest rank; where there is none, the way to a finished rank."""
+    """The cycle among stuck ranks, from its smallest rank on; where there is none, the way to a finished rank."""
     longest = ()
     for start in sorted(waits):
         path = [start]
@@ -55,7 +57,7 @@ def chain(waits):
 
 
 def sentence(path, waits):
-    """"rank 0 waits for rank 3, 3 for 2, 2 for 1, 1 for 0"."""
+    """ "rank 0 waits for rank 3, 3 for 2, 2 for 1, 1 for 0"."""
     if not path:
         return ""
     closed = path[-1] in waits

@@ -1,7 +1,8 @@
 """What did the program ask of torch.distributed directly?
 
-torch's ProcessGroup and Work are wrapped once in a worker, so that `dist.all_reduce` in a cell is logged, compared with the
-other ranks' and found again when it hangs, like minipar's own messages. Every function of torch.distributed passes here.
+torch's ProcessGroup and Work are wrapped once in a worker, so that `dist.all_reduce` in a cell is logged, compared
+with the other ranks' and found again when it hangs, like minipar's own messages. Every function of
+torch.distributed passes here.
 """
 
 import functools
@@ -43,7 +44,9 @@ def watch_torch(log):
         tensor = arguments[0][0]
         peer = members(group)[arguments[1]] if len(arguments) > 2 else None
         kind = "recv_anysource" if peer is None else name
-        return log.point(kind, peer, f"torch {arguments[-1]} in {group.group_name}", tensor.dtype, tensor.numel(), where())
+        return log.point(
+            kind, peer, f"torch {arguments[-1]} in {group.group_name}", tensor.dtype, tensor.numel(), where()
+        )
 
     def note_collective(name, group, arguments, options):
         text, sends, receives = _say(_NAMES.get(name, name), name, arguments, group.size())
@@ -69,7 +72,7 @@ def watch_torch(log):
 
 
 def _say(kind, name, arguments, size):
-    """A collective as text that must be equal on all ranks, and for an uneven all-to-all what goes to and comes from whom."""
+    """A collective as text, equal on all ranks, and for an uneven all-to-all what goes to and comes from whom."""
     tensors = [_first(argument) for argument in arguments if _first(argument) is not None]
     options = arguments[-1] if arguments and not hasattr(arguments[-1], "shape") else None
     if kind in ("barrier", "broadcast", "reduce", "gather", "scatter") or not tensors:

@@ -5,10 +5,10 @@
             w.send(x, to=1)                           # a letter: a copy of x, with its shape and dtype on the envelope
             return w.recv(source=w.ranks - 1)         # waits until a letter from there has come
 
-What a send means. `w.send` copies the tensor and returns at once: the letter lies at the receiver's door until it is
-collected, at most 64 of one sender at a time (then send waits). So sending never waits for the other to be ready, and
-receiving always does. A letter nobody collected is named at the end of the call. On the transport with NCCL's rules
-(`backend="gloo-ordered"`) there is no door: a send waits until the receiver takes it, as GPUs do.
+What a send means. `w.send` copies the tensor and returns at once: the letter lies at the receiver's door until it
+is collected, at most 64 of one sender at a time (then send waits). So sending never waits for the other to be
+ready, and receiving always does. A letter nobody collected is named at the end of the call. On the transport with
+NCCL's rules (`backend="gloo-ordered"`) there is no door: a send waits until the receiver takes it, as GPUs do.
 
 The pipeline uses `post_send` and `post_recv` instead: no envelope, no copy, both return at once.
 """
@@ -26,8 +26,8 @@ from minipar.run.transport import Ordered, Posted
 LETTER = 1 << 30  # the gloo tag of w.send; pipeline tags stay under it
 AT_THE_DOOR = 64
 _DIMENSIONS = 8
-_DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16, torch.int8,
-           torch.uint8, torch.bool, torch.complex64, torch.complex128]  # fmt: skip
+_DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16,
+           torch.int8, torch.uint8, torch.bool, torch.complex64, torch.complex128]  # fmt: skip
 
 
 class Refusal(ValueError):
@@ -52,7 +52,7 @@ class Worker:
         return f"rank {self.rank} of {self.ranks} on {self.device}"
 
     def send(self, tensor, to):
-        """Sends a copy of `tensor` (any shape, CPU or GPU) to rank `to`; returns without waiting for it to be collected."""
+        """Sends a copy of `tensor` (any shape, CPU or GPU) to rank `to`; does not wait for it to be collected."""
         if not isinstance(tensor, torch.Tensor):
             raise Refusal(f"w.send takes a tensor, and rank {self.rank} gave it a {type(tensor).__name__}: "
                           f"wrap it first, as in torch.tensor({tensor!r:.40})")  # fmt: skip
@@ -62,7 +62,9 @@ class Worker:
     def _write(self, tensor, to):
         self._check_peer(to, "sent to")
         if tensor.dtype not in _DTYPES or tensor.dim() > _DIMENSIONS:
-            raise Refusal(f"rank {self.rank} cannot send a {tensor.dtype} tensor with {tensor.dim()} dimensions: convert it first")
+            raise Refusal(
+                f"rank {self.rank} cannot send a {tensor.dtype} tensor with {tensor.dim()} dimensions: convert it first"
+            )
         copy = tensor.detach().to("cpu", copy=True).contiguous()
         head = [_DTYPES.index(copy.dtype), time.monotonic_ns(), copy.dim(), *copy.shape]
         envelope = torch.tensor(head + [0] * (3 + _DIMENSIONS - len(head)))
@@ -91,7 +93,7 @@ class Worker:
         return tensor.to(self.device)
 
     def exchange(self, tensor, to, source):
-        """Sends to one rank and receives from another (or the same) at once: never waits for itself, on any transport."""
+        """Sends to one rank and receives from another (or the same) at once: cannot deadlock, on any transport."""
         self._write(tensor, to)
         tensor = self.recv(source)
         self._links.deliver(to)
@@ -119,9 +121,13 @@ class Worker:
             self.recorder.add(name, started, self.recorder.clock(), "")
 
     def progress(self, **fields):
-        """Tells the notebook how far the call is; rank 0's latest word is `Run.progress`. Other ranks' calls do nothing."""
+        """Tells the notebook how far the call is: rank 0's latest word is `Run.progress`, other ranks' are dropped."""
         if self.rank == 0 and self._tell is not None:
             self._tell(fields)
+
+    def name_tags(self, name):
+        """`name(tag)` -> what a pipeline message is ("activation 0 m1"), for the story of a deadlock."""
+        self._log.name_of = name
 
     @property
     def stopping(self):
@@ -146,7 +152,7 @@ class Worker:
 
 
 class Links:
-    """The process groups of one worker, and its letters that are still under way. Lives as long as the default group."""
+    """The process groups of one worker, and its letters that are under way. Lives as long as the default group."""
 
     def __init__(self, log, transport, gloo, default, ranks, stopping):
         self.transport, self.gloo, self.stopping = transport, gloo, stopping

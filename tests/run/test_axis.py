@@ -11,7 +11,8 @@ def together(w):
     axis, mine = w.axis("ring"), torch.tensor([[float(w.rank)], [10.0]])
     return {
         "sum": axis.all_reduce(mine), "mean": axis.all_reduce(mine, op="mean"), "max": axis.all_reduce(mine, op="max"),
-        "rows": axis.all_gather(mine), "columns": axis.all_gather(mine, dim=1), "from 2": axis.broadcast(mine, source=2),
+        "rows": axis.all_gather(mine), "columns": axis.all_gather(mine, dim=1),
+        "from 2": axis.broadcast(mine, source=2),
         "from the left": axis.exchange(mine, to=axis.next, source=axis.previous), "mine": mine,
     }  # fmt: skip
 

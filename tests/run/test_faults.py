@@ -127,13 +127,23 @@ def missing_answer(w):
 
 
 FAULTS = [  # program, kind, what its text must say, whether the workers are kept
-    (raises, "raised", ["rank 2 raised KeyError: 'no such thing'", "in raises", "waited for a message from rank 2"], True),
+    (
+        raises,
+        "raised",
+        ["rank 2 raised KeyError: 'no such thing'", "in raises", "waited for a message from rank 2"],
+        True,
+    ),
     (raises_last, "raised", ["rank 3 raised ZeroDivisionError: division by zero", "return 1 / 0"], True),
     (ends_itself, "raised", ["rank 2 raised SystemExit: 3"], True),
     (leaves, "died", ["rank 2 died: it ended itself with exit code 7"], False),
     (is_killed, "died", ["rank 2 died: killed by SIGKILL"], False),
     (crashes, "died", ["rank 2 died: killed by SIGSEGV"], False),
-    (everyone_receives, "deadlock", ["deadlock: rank 0 waits for rank 3, 3 for 2, 2 for 1, 1 for 0", "in everyone_receives"], True),
+    (
+        everyone_receives,
+        "deadlock",
+        ["deadlock: rank 0 waits for rank 3, 3 for 2, 2 for 1, 1 for 0", "in everyone_receives"],
+        True,
+    ),
     (waits_for_one_that_finished, "deadlock", ["deadlock: rank 1 waits for rank 0, which has finished"], True),
     (broadcast_against_all_reduce, "disagree", ["broadcast from 0 of 4 float32", "all_reduce sum of 4 float32"], True),
     (other_shape, "disagree", ["all_reduce sum of 6 float32", "all_reduce sum of 4 float32", "in other_shape"], True),
@@ -214,7 +224,9 @@ def deadlock_behind_a_signal(w):
     return w.recv(source=1)
 
 
-@pytest.mark.parametrize("program", [endless_loop, deadlock_behind_a_signal, will_not_go], ids=lambda program: program.__name__)
+@pytest.mark.parametrize(
+    "program", [endless_loop, deadlock_behind_a_signal, will_not_go], ids=lambda program: program.__name__
+)
 def test_ctrl_c_stops_a_call_and_nothing_else(four, program):
     """The interrupt reaches this process as Jupyter's does; the call raises, the process goes on."""
     threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -1,11 +1,10 @@
-"""The process that holds the pool (a notebook's kernel) ends in any way: no worker is left, and no other pool notices."""
+"""The process that holds the pool (a notebook's kernel) ends in any way: no worker is left, no other pool notices."""
 
 import os
 import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import psutil
 import pytest
@@ -41,7 +40,8 @@ class Kernel:
     def __init__(self, body):
         source = HEAD + textwrap.dedent(body)
         folder = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-        self.process = subprocess.Popen([sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=folder,
+        self.process = subprocess.Popen([sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        text=True, cwd=folder,
                                         start_new_session=True)  # fmt: skip
         self.pids, self.family = [], []
 
@@ -141,7 +141,10 @@ def test_the_fork_server_is_killed(kernel):
 
 
 def test_two_kernels_at_once(kernel):
-    first, second = kernel("told(); time.sleep(600)"), kernel("told(); time.sleep(1); print(pools[0].run(lambda w: w.rank), flush=True)")
+    first, second = (
+        kernel("told(); time.sleep(600)"),
+        kernel("told(); time.sleep(1); print(pools[0].run(lambda w: w.rank), flush=True)"),
+    )
     first.kill()
     first.assert_nothing_left()
     assert second.process.communicate(timeout=20)[0].strip() == "[0, 1]"
@@ -150,7 +153,10 @@ def test_two_kernels_at_once(kernel):
 
 def test_an_unguarded_script_is_not_run_again_in_the_workers(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("print('top')\nfrom minipar.run.pool import WorkerPool\npool = WorkerPool(2)\nprint(pool.run(lambda w: w.rank))\n")
+    script.write_text(
+        "print('top')\nfrom minipar.run.pool import WorkerPool\npool = WorkerPool(2)\n"
+        "print(pool.run(lambda w: w.rank))\n"
+    )
     folder = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=folder, timeout=60,
                           env={**os.environ, "PYTHONPATH": folder})  # fmt: skip

@@ -10,7 +10,9 @@ def trip(value):
     return parcel.loads(bytes(parcel.dumps(value)))
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int8, torch.bool, torch.complex64, torch.float8_e4m3fn])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.bfloat16, torch.int8, torch.bool, torch.complex64, torch.float8_e4m3fn]
+)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 3)])
 def test_tensors_arrive_equal(dtype, shape):
     tensor = torch.arange(6)[: max(1, torch.tensor(shape).prod().int().item() if shape else 1)].to(torch.float32)

@@ -113,7 +113,7 @@ def test_a_snapshot_counts_the_bytes_each_one_holds(pool):
 REFUSALS = [
     (lambda: WorkerPool(0), ValueError, "a pool has a whole number of workers, 1 or more, not 0"),
     (lambda: WorkerPool(2, backend="mpi"), ValueError, "backend is one of gloo, gloo-ordered, nccl, not 'mpi'"),
-    (lambda: WorkerPool(2, device="tpu"), ValueError, "device is \"cpu\" or \"cuda\", not 'tpu'"),
+    (lambda: WorkerPool(2, device="tpu"), ValueError, 'device is "cpu" or "cuda", not \'tpu\''),
     (lambda: WorkerPool(2, memory_limit=0), ValueError, "memory_limit is a number of bytes, more than 0, not 0"),
 ]
 
@@ -131,7 +131,10 @@ def test_calls_that_cannot_be_are_refused(pool):
         (lambda: pool.run(print, ranks=5), "the call needs 5 ranks, and this pool has 4 workers"),
         (lambda: pool.run(print, ranks=0), "ranks is how many workers take part, a whole number from 1 to 4, not 0"),
         (lambda: pool.run(print, mesh=Mesh(pipe=5)), "the call needs 5 ranks, and this pool has 4 workers"),
-        (lambda: pool.run(lambda w: pool), "the pool itself cannot travel to a worker: inside the function use its first argument, w"),
+        (
+            lambda: pool.run(lambda w: pool),
+            "the pool itself cannot travel to a worker: inside the function use its first argument, w",
+        ),
     ):
         with pytest.raises((TypeError, ValueError, pickle.PicklingError)) as caught:
             call()
@@ -144,7 +147,7 @@ def test_the_workers_need_no_torch_in_the_notebook():
     import sys
 
     folder = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-    program = ("import sys; from minipar.run.pool import WorkerPool; pool = WorkerPool(1); print(pool.run(lambda w: w.rank), "
-               "'torch' in sys.modules)")  # fmt: skip
+    program = ("import sys; from minipar.run.pool import WorkerPool; pool = WorkerPool(1); "
+               "print(pool.run(lambda w: w.rank), 'torch' in sys.modules)")  # fmt: skip
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=folder, timeout=60)
     assert done.stdout.strip() == "[0] False", done.stderr

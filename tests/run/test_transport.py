@@ -33,7 +33,9 @@ def test_gloo_finds_a_message_by_its_tag(pool):
 def test_in_order_means_in_order(ordered):
     assert ordered.ordered
     assert repr(ordered) == "3 workers ready: processes on this CPU, talking through gloo in NCCL's order"
-    with pytest.raises(RemoteError, match="out of order: this rank receives message 6 .* from rank 0, which sent message 5"):
+    with pytest.raises(
+        RemoteError, match="out of order: this rank receives message 6 .* from rank 0, which sent message 5"
+    ):
         ordered.run(swap_tags)
 
 

@@ -8,7 +8,10 @@ def account(now=None, counts=None, groups=None):
 
 
 def ring(size):
-    return {rank: account(("recv", (rank - 1) % size, "t", 1), {("recv", (rank - 1) % size, "t"): 1}) for rank in range(size)}
+    return {
+        rank: account(("recv", (rank - 1) % size, "t", 1), {("recv", (rank - 1) % size, "t"): 1})
+        for rank in range(size)
+    }
 
 
 def test_a_ring_of_receives_is_a_cycle():

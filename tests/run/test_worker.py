@@ -34,7 +34,9 @@ def test_every_shape_and_dtype_arrives(pool):
                 w.send(tensor, to=1)
         return [w.recv(source=0) for _ in tensors] if w.rank == 1 else None
 
-    tensors = [torch.ones(shape).to(dtype) for shape in SHAPES for dtype in DTYPES] + [torch.arange(6.0).reshape(2, 3).T]
+    tensors = [torch.ones(shape).to(dtype) for shape in SHAPES for dtype in DTYPES] + [
+        torch.arange(6.0).reshape(2, 3).T
+    ]
     for sent, came in zip(tensors, pool.run(echo, tensors)[1], strict=True):
         assert came.dtype == sent.dtype
         assert torch.equal(came, sent)
@@ -92,7 +94,10 @@ REFUSALS = [
     (lambda w: w.send(torch.ones(2), to=-1), "rank 0 sent to rank -1, but the 4 ranks are numbered 0 to 3"),
     (lambda w: w.send(torch.ones(2), to=0), "rank 0 sent to itself: what is here need not be sent"),
     (lambda w: w.send(torch.ones(2), to=1.0), "rank 0 sent to 1.0: a rank is a whole number from 0 to 3"),
-    (lambda w: w.send(3.5, to=1), "w.send takes a tensor, and rank 0 gave it a float: wrap it first, as in torch.tensor(3.5)"),
+    (
+        lambda w: w.send(3.5, to=1),
+        "w.send takes a tensor, and rank 0 gave it a float: wrap it first, as in torch.tensor(3.5)",
+    ),
     (lambda w: w.recv(source=4), "rank 0 waits for a message from rank 4, but the 4 ranks are numbered 0 to 3"),
     (lambda w: w.recv(source=0), "rank 0 waits for a message from itself: what is here need not be sent"),
     (lambda w: w.axis("pipe"), "there is no axis 'pipe': call pool.run(..., mesh=minipar.Mesh(pipe=4))"),
@@ -139,14 +144,25 @@ def test_spans_and_progress(pool):
     assert out.trace.ranks == 4
     names = [span.what for span in out.trace.spans if span.rank == 1]
     assert names == ["optimizer", "all_reduce"]
-    assert (out.trace.source, out.trace.unit, out.trace.device) == ("measured", "s", "processes on this CPU, talking through gloo")
+    assert (out.trace.source, out.trace.unit, out.trace.device) == (
+        "measured",
+        "s",
+        "processes on this CPU, talking through gloo",
+    )
 
 
 def test_axes_of_a_mesh(pool):
     def neighbours(w):
         pipe, data = w.axis("pipe"), w.axis("data")
         total = pipe.all_reduce(torch.tensor([float(w.rank)]))
-        return pipe.ranks, pipe.rank, pipe.next, data.ranks, total.item(), data.all_gather(torch.tensor([w.rank])).tolist()
+        return (
+            pipe.ranks,
+            pipe.rank,
+            pipe.next,
+            data.ranks,
+            total.item(),
+            data.all_gather(torch.tensor([w.rank])).tolist(),
+        )
 
     out = pool.run(neighbours, mesh=Mesh(data=2, pipe=2))
     assert out[3] == ((2, 3), 1, 0, (1, 3), 5.0, [1, 3])
