@@ -193,6 +193,7 @@ def _for_ends(plan: Plan, batch) -> list[bytes]:
 def _named(trace: Trace, plan: Plan, pace: Cost | None) -> Trace:
     """The same trace, from the start of its first action, under the schedule's name."""
     zero = trace.start  # what came before, a barrier for example, is not part of the step
+    spans = [span for span in trace.spans if span.start >= zero]
     return replace(
         trace,
         name=plan.schedule.name,

@@ -7,7 +7,7 @@ from minipar.nn.gpt import GPT
 from minipar.nn.text import text_batch
 from minipar.plan.split import split
 
-SMALL = dict(layers=4, hidden=16, heads=2, context=16, dtype="float64")
+SMALL = {"layers": 4, "hidden": 16, "heads": 2, "context": 16, "dtype": "float64"}
 
 
 @pytest.mark.parametrize("tied", [False, True])
@@ -77,9 +77,9 @@ def test_costs_balance_32_blocks_as_8_each():
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (dict(layers=0), "layers=0: a GPT needs at least 1."),
-        (dict(hidden=10, heads=4), "heads=4 must divide hidden=10."),
-        (dict(dtype="int8"), "dtype='int8': choose 'float32' or 'float64'."),
+        ({"layers": 0}, "layers=0: a GPT needs at least 1."),
+        ({"hidden": 10, "heads": 4}, "heads=4 must divide hidden=10."),
+        ({"dtype": "int8"}, "dtype='int8': choose 'float32' or 'float64'."),
     ],
 )
 def test_what_cannot_be_is_refused(wrong, sentence):

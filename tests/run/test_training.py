@@ -13,7 +13,7 @@ from minipar.run import training
 from minipar.run.part import Part
 from minipar.run.pool import RemoteError, RemoteInterrupt, WorkerPool
 
-SMALL = dict(layers=3, hidden=16, heads=2, context=8)
+SMALL = {"layers": 3, "hidden": 16, "heads": 2, "context": 8}
 BUILDERS = {"naive": lambda p, m: minipar.naive(p), "GPipe": minipar.gpipe, "1F1B": minipar.one_f_one_b}
 
 
