@@ -3,8 +3,8 @@
     notebook(cells)  a notebook made of cell sources
     LearnerPage      an open notebook that can also be examined, clicked and moved
 
-Servers, browsers and waiting are minipar._lab's and minipar._browser's; here is only what tests ask on top of it. A test in this folder takes
-the fixture `open_notebook` (conftest.py):
+Servers, browsers and waiting are minipar._lab's and minipar._browser's; here is only what tests ask on top of it. A
+test in this folder takes the fixture `open_notebook` (conftest.py):
 
     def test_a_slider_moves_the_picture(open_notebook):
         page = open_notebook(["import minipar", ("play", "minipar.explore.pipeline()")])
