@@ -6,8 +6,8 @@
     activation   ██████████ …    what the forward keeps for the backward: grows with batch and sequence
     batch        ▏               token numbers and targets, 8 bytes each, and the sum of the losses
 
-A model is anything with ``layers``, ``hidden``, ``heads``, ``vocabulary``, ``context`` and ``tied``: `minipar.GPT` has
-them, `Shape` is the same as plain numbers. N = batch · sequence is the number of tokens in what follows.
+A model is anything with the fields of `Shape`, which are plain numbers: `minipar.GPT` has them too.
+N = batch · sequence is the number of tokens in what follows.
 
 Activations of one block, counted in storages that autograd keeps once each (numbers, not bytes):
 
@@ -46,6 +46,10 @@ class Optimizer(enum.Enum):
             ) from None
 
 
+#: Bytes of a number, by its type.
+NUMBER = {"float32": 4, "float64": 8}
+
+
 @dataclass(frozen=True)
 class Shape:
     """The sizes of a GPT as plain numbers, with the names that `minipar.GPT` uses."""
@@ -57,6 +61,7 @@ class Shape:
     context: int = 64
     tied: bool = False
     recompute: bool = False
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -121,9 +126,9 @@ def activations(model, batch: int, sequence: int) -> int:
     return depth(model) * stream + max(head, block - stream + 1)
 
 
-def step_bytes(model, batch: int, sequence: int, optimizer: str | Optimizer = "AdamW", width: int = 4) -> Bytes:
-    """Bytes of one training step on one device; `width` is the bytes of a number (4 for float32)."""
-    weights = parameters(model)
+def step_bytes(model, batch: int, sequence: int, optimizer: str | Optimizer = "AdamW") -> Bytes:
+    """Bytes of one training step on one device, by kind."""
+    weights, width = parameters(model), NUMBER[model.dtype]
     states = Optimizer.named(optimizer).averages
     return Bytes(
         parameter=width * weights,

@@ -25,11 +25,14 @@ function bar(row, scale, grid, at) {
   for (const part of row.parts) {
     const piece = element("div", "minipar-part", undefined, track);
     piece.style.cssText = `width:${(100 * part.value) / scale}%;background:${part.fill};color:${part.ink}`;
-    piece.title = `${part.name} ${part.text}`.trim();
+    if (!row.hint) piece.title = `${part.name} ${part.text}`.trim();
     element("span", "", part.text, piece);
   }
   element("div", "minipar-note" + (row.over ? " minipar-over" : ""), row.note, grid);
-  for (const cell of [...grid.children].slice(before)) cell.style.gridRow = String(at + 2);
+  for (const cell of [...grid.children].slice(before)) {
+    cell.style.gridRow = String(at + 2);
+    if (row.hint) cell.title = row.hint;
+  }
 }
 
 // A text that does not fit its part is taken out; the legend, the note and the tooltip still say it.
@@ -42,7 +45,7 @@ function fit(box) {
 
 function summary(model) {
   const rows = model.get("rows").map((row) =>
-    `${row.label}: ${row.parts.map((part) => `${part.name} ${part.text}`.trim()).filter(Boolean).join(", ")}; ${row.note}`);
+    `${row.label}: ${row.parts.map((part) => `${part.name} ${part.text}`.trim()).filter(Boolean).join(", ")}; ${row.note}${row.hint && "; " + row.hint}`);
   return [model.get("name"), ...rows, ...model.get("lines").map((line) => line.text)].join(". ");
 }
 

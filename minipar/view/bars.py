@@ -31,13 +31,18 @@ class Part(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One bar: its label, parts from left to right, what is said at its end, and whether it is a faded reminder."""
+    """One bar: its label, parts from left to right, what is said at its end.
+
+    faded: a reminder, drawn thinner. over: the note in bold. hint: said when one points at the
+    bar, and to a screen reader.
+    """
 
     label: str
     parts: tuple[Part, ...]
     note: str = ""
     faded: bool = False
     over: bool = False
+    hint: str = ""
 
 
 #: An empty row between two groups of rows.
@@ -110,16 +115,14 @@ def figure(title: str, rows: list[Row], lines: list[Line] = (), scale: float | N
                 font={"color": PALETTE.cap},
             )
     for row in rows:
-        chart.add_annotation(
-            x=min(total(row), right), y=row.label, text=row.note, showarrow=False, xanchor="left", xshift=6
-        )
+        chart.add_annotation(x=1, xref="paper", y=row.label, text=row.note, showarrow=False, xanchor="left", xshift=8)
     chart.update_layout(
         title={"text": title},
         barmode="stack",
         height=150 + 34 * len(rows),
-        margin={"l": 120, "r": 90, "t": 80, "b": 30},
+        margin={"l": 150, "r": 190, "t": 80, "b": 30},
         xaxis={"range": [0, right], "visible": False},
-        yaxis={"autorange": "reversed", "type": "category"},
+        yaxis={"autorange": "reversed", "type": "category", "ticksuffix": "  "},
         font={"family": PALETTE.font, "color": PALETTE.ink, "size": 13},
         paper_bgcolor=PALETTE.paper,
         plot_bgcolor=PALETTE.paper,

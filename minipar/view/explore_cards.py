@@ -65,7 +65,11 @@ class Cards(Explorer):
 
     def rows(self, needs) -> list[bars.Row]:
         return [
-            bars.Row(need.card.name, (part(need),), f"{need.serve} to serve, {need.train} to train") for need in needs
+            bars.Row(
+                card.name, (part(need),), f"{need.serve} to serve, {need.train} to train", hint=f"source: {card.source}"
+            )
+            for need in needs
+            for card in [need.card]
         ]
 
     def draw(self, needs):
@@ -82,8 +86,9 @@ class Cards(Explorer):
 
     def sentence(self, needs):
         return (
-            "Computed, not run. Beside each card: how many of it hold the model, to serve it (2 bytes a parameter) "
-            "and to train it in mixed precision (16; activations come on top)."
+            "Beside each card: how many of it hold the model, at 2 bytes a parameter to serve and 16 to train (mixed "
+            "precision, AdamW, before activations). Computed, not run. "
+            "Sizes from data sheets: point at a card for its source."
         )
 
     def describe(self, needs):

@@ -140,7 +140,9 @@ def memory(model=None, batch=8, sequence=None, optimizer="AdamW", recompute=None
     ValueError for an optimizer that is none.
     """
     model = model or Shape(hidden=128, context=32)
-    shape = Shape(depth(model), model.hidden, model.heads, model.vocabulary, model.context, model.tied)
+    shape = Shape(
+        depth(model), model.hidden, model.heads, model.vocabulary, model.context, model.tied, dtype=model.dtype
+    )
     sequence = sequence or model.context
     recompute = model.recompute if recompute is None else recompute
     state = MemoryState(batch, sequence, Optimizer.named(optimizer).value, shape.layers, shape.hidden, recompute)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from minipar.cost.model import Optimizer, Shape, activations, layer_parameters, parameters, step_bytes
+from minipar.cost.model import NUMBER, Optimizer, Shape, activations, layer_parameters, parameters, step_bytes
 from minipar.nn.gpt import GPT
 from minipar.nn.text import text_batch
 from minipar.plan.trace import MEMORY_KINDS
@@ -13,6 +13,7 @@ MODELS = {
     "as it comes": GPT(layers=3, hidden=32, context=32),
     "wide": GPT(layers=1, hidden=96, heads=8, context=32),
     "large vocabulary": GPT(layers=2, hidden=32, vocabulary=1024, context=32),
+    "float64": GPT(layers=2, hidden=32, context=32, dtype="float64"),
     "tied": GPT(layers=3, hidden=32, context=32, tied=True),
     "recompute": GPT(layers=3, hidden=32, context=32, recompute=True),
     "recompute, head decides": GPT(layers=1, hidden=32, vocabulary=2048, context=32, recompute=True),
@@ -47,7 +48,7 @@ def ledger_peaks(model, batch, sequence) -> dict[str, int]:
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_parameters_layer_by_layer_are_those_of_the_model(model):
-    assert parameters(model) * 4 == model.parameter_bytes()
+    assert parameters(model) * NUMBER[model.dtype] == model.parameter_bytes()
     if not model.tied:
         assert layer_parameters(model) == model.parameter_counts()
 
