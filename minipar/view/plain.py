@@ -125,7 +125,7 @@ class Page:
     def strips(self, panel: Panel, axis: str) -> None:
         """Stacked steps for each rank, one trace a kind, and the cap."""
         top = 1.1 * (max(panel.top, panel.cap or 0) or 1)
-        rows = panel.steps
+        rows = [_thin(steps, self.end, max(24, 72 // panel.trace.ranks)) for steps in panel.steps]
         below = [[0.0] * len(steps) for steps in rows]
         for column, name in enumerate(panel.names, start=1):
             xs, ys = [], []
@@ -199,15 +199,27 @@ def _fit(bar: Rectangle, end: float) -> str:
     return next((text for text in (bar.label, number) if text and not bar.lane and len(text) * 7.4 + 1 <= room), "")
 
 
+def _thin(steps: list, end: float, most: int) -> list:
+    """About so many steps, so that a saved notebook stays small: the highest and the last one of each slice of time."""
+    if len(steps) <= most:
+        return steps
+    parts = {}
+    for step in steps:
+        highest, _ = parts.get(part := int(most / 2 * step[0] / end), (step, step))
+        parts[part] = (highest if sum(highest[1:]) >= sum(step[1:]) else step), step
+    return [step for pair in parts.values() for step in dict.fromkeys(pair)]
+
+
 def _outline(xs: list, ys: list, times: list, low: list, high: list, rank: int, top: float) -> None:
     """Append the outline of a step area where it holds something: along its upper edge, back along the lower one."""
     at = 0
+    held = [above - below > 0.004 * top for above, below in zip(high, low, strict=True)]
     while at < len(high):
-        if high[at] <= low[at] or times[at + 1] <= times[at]:
+        if not held[at] or times[at + 1] <= times[at]:
             at += 1
             continue
         run = [at]
-        while run[-1] + 1 < len(high) and high[run[-1] + 1] > low[run[-1] + 1]:
+        while run[-1] + 1 < len(high) and held[run[-1] + 1]:
             run.append(run[-1] + 1)
         along = [_round(x) for i in run for x in (times[i], times[i + 1])]
         upper = [_round(_height_of(high[i], rank, top)) for i in run for _ in (0, 1)]

@@ -80,15 +80,17 @@ def kind_of(what: object) -> Kind:
     """The kind of a span from what it says it did: an action, a message, or words."""
     if isinstance(what, Action):
         return OPS[what.op]
-    if isinstance(what, Send | Recv):
+    if isinstance(what, Send):
         return Kind.COMMUNICATION
+    if isinstance(what, Recv):  # the message travels by itself; what the rank does meanwhile is wait for it
+        return Kind.WAIT
     return WORDS.get(str(what).split(" ")[0].split("(")[0].lower(), Kind.OTHER)
 
 
 def _bars(trace: Trace) -> list[Rectangle]:
     """Every span as a rectangle, labelled "F3", with several stages on a rank "2F3", or in its own words.
 
-    Where there are actions, recorded waits are left to the idle gaps they lie in.
+    Where there are actions, recorded waits and receipts are left to the idle gaps they lie in.
     """
     several = trace.stages > trace.ranks
     pipeline = trace.microbatches > 0
@@ -101,16 +103,21 @@ def _bars(trace: Trace) -> list[Rectangle]:
             label = f"{stage}{op.name}{microbatch}" if several else f"{op.name}{microbatch}"
             bars.append(Rectangle(rank, start - origin, end - origin, OPS[op], label, "", what, 0, note))
             continue
+        if pipeline and _waits(what):
+            continue
         only_actions = False
-        kind = kind_of(what)
-        if kind is not Kind.WAIT or not pipeline:
-            label = what if isinstance(what, str) else str(what.value)
-            bars.append(Rectangle(rank, start - origin, end - origin, kind, label, "", what, 0, note))
+        label = what if isinstance(what, str) else f"send {what.value}"
+        bars.append(Rectangle(rank, start - origin, end - origin, kind_of(what), label, "", what, 0, note))
     return bars if only_actions else _lanes(bars)
 
 
+def _waits(what: object) -> bool:
+    """Whether a span of a pipeline only says that its rank waited: for a message, or in words."""
+    return isinstance(what, Recv) or kind_of(what) is Kind.WAIT
+
+
 def _lanes(bars: list[Rectangle]) -> list[Rectangle]:
-    """Move what overlaps an earlier bar of its row (or a message that overlaps anything) one lane down."""
+    """Move what overlaps an earlier bar of its row, and a message that overlaps anything, one lane down."""
     until: dict[int, float] = {}
     for at, bar in enumerate(bars):
         if bar.kind is Kind.COMMUNICATION:

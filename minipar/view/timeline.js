@@ -106,7 +106,7 @@ const TWO_LINES = 48, ONE_LINE = 28, BETWEEN = 3, STRIP_HEAD = 26;
 function placePanel(panel, y, bars, size) {
   const lanes = anyLane(panel) && !panel.several && panel.busy[0] === "";
   const row = lanes ? Math.max(size.row, 44) : size.row;
-  const here = { y, rows: [], strips: [], bars };
+  const here = { y, rows: [], strips: [], bars, lanes };
   for (let rank = 0; rank < panel.ranks; rank++) here.rows.push({ y: here.bars + rank * (row + BETWEEN), h: row });
   here.bottom = here.bars + panel.ranks * (row + BETWEEN);
   if (panel.strip) {
@@ -299,7 +299,7 @@ function drawBars(scene, panel, here, number) {
   ctx.font = `${SMALL}px ${theme.family}`;
   ctx.textAlign = "center";
   ctx.textBaseline = "middle";
-  for (const [i, box, ink, alpha] of labels) drawLabel(scene, panel, i, box, ink, alpha);
+  for (const [i, box, ink, alpha] of labels) drawLabel(scene, panel, here, i, box, ink, alpha);
   ctx.globalAlpha = 1;
 }
 
@@ -315,14 +315,15 @@ function drawGap({ ctx, theme, hatch }, box) {
 }
 
 /** "F3", or only "3", or nothing, as there is room; the room is that part of the bar which is in view. */
-function drawLabel(scene, panel, i, box, ink, alpha) {
+function drawLabel(scene, panel, here, i, box, ink, alpha) {
   const { ctx, place } = scene;
   const from = Math.max(box.x, place.left), to = Math.min(box.x + box.w, place.right);
   for (const words of scene.labels(panel, i)) {
     if (scene.width(words) + 1 > to - from) continue;
     ctx.globalAlpha = alpha;
     ctx.fillStyle = ink;
-    ctx.fillText(words, (from + to) / 2, box.y + box.h / 2 + 0.5);
+    const upper = here.lanes && !panel.bar.lane(i);
+    ctx.fillText(words, (from + to) / 2, box.y + box.h * (upper ? 0.27 : 0.5) + 0.5);
     return;
   }
 }
@@ -448,13 +449,14 @@ function area({ ctx }, steps, column, high, x, y, paint, panel) {
   for (let i = 0; i < rows; i++) {
     const value = at[i * width + column];
     const from = x(Math.max(at[i * width], 0)), to = until(i);
-    if (value > 0 && to > from) ctx.rect(from, y(high[i] + value), to - from, y(high[i]) - y(high[i] + value));
+    const tall = y(high[i]) - y(high[i] + value);
+    if (value > 0 && to > from) ctx.rect(from, y(high[i] + value), to - from, tall);
     high[i] += value;
-    edge.push([from, to, y(high[i]), value]);
+    if (tall >= 1.5) edge.push([from, to, y(high[i])]);
   }
   ctx.fill();
   ctx.beginPath();
-  for (const [from, to, at_y, value] of edge) if (value > 0) { ctx.moveTo(from, at_y); ctx.lineTo(to, at_y); }
+  for (const [from, to, upper] of edge) { ctx.moveTo(from, upper); ctx.lineTo(to, upper); }
   ctx.stroke();
 }
 
@@ -462,7 +464,7 @@ function area({ ctx }, steps, column, high, x, y, paint, panel) {
 function over({ ctx, theme }, steps, high, x, y, panel) {
   const { rows, width, at } = steps, cap = panel.strip.cap;
   ctx.fillStyle = theme.cap;
-  ctx.globalAlpha = 0.6;
+  ctx.globalAlpha = 0.8;
   ctx.beginPath();
   for (let i = 0; i < rows; i++) {
     if (high[i] <= cap) continue;
@@ -614,7 +616,7 @@ function bestPlace({ place, x }, panel, here, [px, py], w, taken) {
       for (const other of taken) cost += overlap(box, other) * 20;
       for (let i = 0; i < panel.bar.length; i++)
         cost += overlap(box, barBox(panel, here, i, x)) * (panel.bar.stage(i) < 0 ? 0.05 : 1);
-      if (here.stripTitle) cost += overlap(box, { x: 0, y: here.stripTitle - 9, w: 260, h: 18 }) * 2;
+      if (here.stripTitle) cost += overlap(box, { x: 0, y: here.stripTitle - 9, w: place.width, h: 18 }) * 2;
       if (!best || cost < best.cost) best = { ...box, cost };
     }
   return best;

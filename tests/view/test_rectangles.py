@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from minipar.plan.actions import Action, B, F
+from minipar.plan.actions import Action, B, F, Recv, Send, Value
+from minipar.plan.actions import Kind as Kind_of_value
 from minipar.plan.schedule import Schedule
 from minipar.plan.schedules import gpipe, naive, one_f_one_b
 from minipar.plan.simulate import predict
@@ -118,3 +119,13 @@ def test_needs_follow_the_table_of_reads_and_makes():
 
 def test_an_empty_trace_has_none():
     assert rectangles(Trace("nothing", (), 2)) == []
+
+
+def test_a_receipt_in_a_pipeline_is_a_gap_and_a_send_lies_under_the_action():
+    value = Value(Kind_of_value.ACTIVATION, 0, 0)
+    spans = (
+        Span(0, Action(0, F, 0), 0, 1), Span(0, Send(value, 1), 1, 1.5), Span(0, Recv(value, 1), 1.2, 3),
+        Span(0, Action(0, B, 0), 1.4, 5),
+    )  # fmt: skip
+    found = [(bar.kind, bar.lane) for bar in rectangles(Trace("x", spans, 1)) if bar.kind is not Kind.IDLE]
+    assert found == [(Kind.FORWARD, 0), (Kind.COMMUNICATION, 1), (Kind.BACKWARD, 0)]
