@@ -185,10 +185,10 @@ def loopback():
 
 def browser():
     """Only the browser tests need a Chromium; a learner may use any browser."""
-    try:
-        from minipar._lab import find_browser
-    except (ImportError, SyntaxError):
+    if not suitable(sys.version_info):
         return Line(NOTE, "browser", "not looked for on this Python")
+    from minipar._browser import find_browser
+
     found = find_browser()
     text = "no Chromium: any browser will do for lessons, only the browser tests are skipped (apt install chromium)"
     return Line(OK, "browser", found) if found else Line(NOTE, "browser", text)

@@ -54,3 +54,4 @@ def test_doctor_here():
         "folder",
     ]:
         assert subject in subjects
+    assert "not looked for" not in done.stdout

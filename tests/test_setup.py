@@ -199,7 +199,7 @@ def clone(tmp_path, monkeypatch):
     """A small clone: the set-up files, pyproject, one lesson; a .venv of nothing but Python, in step."""
     root = tmp_path / "clone"
     (root / "minipar").mkdir(parents=True)
-    for name in SETUP_FILES:
+    for name in (*SETUP_FILES, "_lab", "_browser"):
         shutil.copy(ROOT / "minipar" / f"{name}.py", root / "minipar")
     for path in ("minipar/constraints.txt", "pyproject.toml"):
         shutil.copy(ROOT / path, root / path)
