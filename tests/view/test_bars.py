@@ -12,7 +12,8 @@ ROWS = [
 def test_both_forms_show_the_same_rows():
     live, plain = Bars(), figure("title", ROWS, [Line(3.5, "cap 3.5")])
     live.show(ROWS, [Line(3.5, "cap 3.5")])
-    assert [row["label"] for row in live.rows] == ["now", "", "then"] and live.lines == [{"value": 3.5, "text": "cap 3.5"}]
+    assert [row["label"] for row in live.rows] == ["now", "", "then"]
+    assert live.lines == [{"value": 3.5, "text": "cap 3.5"}]
     drawn = {(bar.y[0], bar.name): bar.x[0] for bar in plain.data}
     assert drawn == {("now", "a"): 2, ("now", "b"): 1, ("then", "a"): 4}
     assert {note.text for note in plain.layout.annotations} == {"3 in all", "4 in all", "cap 3.5"}
