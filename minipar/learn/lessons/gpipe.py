@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import minipar
 from minipar.learn.lesson import Lesson, Option, Question, Results
 from minipar.learn.lessons import orders
@@ -28,13 +30,14 @@ def idle(trace) -> str:
 
 
 def see(r: Results):
-    """Three measured timelines on one time axis, the prediction behind each."""
-    traces = [step.trace for step in r.steps.values()]
+    """Three measured timelines on one time axis, the prediction behind each; the memory under the last one."""
+    *first, last = (step.trace for step in r.steps.values())
+    traces = [*(dataclasses.replace(trace, ledger=()) for trace in first), last]
     ghosts = [minipar.predict(minipar.gpipe(ranks=4, microbatches=m), step.pace) for m, step in r.steps.items()]
     titles = ["M = 1: one device works, three wait", "M = 4: the work overlaps", "M = 8: the triangles shrink"]
     unpaced = ", ".join(f"M = {m}: {step.trace.makespan * 1000:.0f} ms" for m, step in r.unpaced.items())
     return [
-        minipar.timelines(traces, titles=titles, ghosts=ghosts),
+        minipar.timelines(traces, titles=titles, ghosts=ghosts, in_flight=False),
         f"The same three steps unpaced, on this machine's own cores: {unpaced}. "
         "Four busy processes on a few cores share them; the overlap needs four devices.",
     ]
