@@ -1,4 +1,5 @@
 // The locked prediction: one fieldset a question, one button. Answers are words, so plain radio buttons carry them.
+const OURS = "data-lm-suppress-shortcuts";  // arrows and Enter are for what has the focus, not for Lab
 let made = 0;
 
 // Text with `code` in it: what stands between backticks is set as code.
@@ -26,6 +27,7 @@ function question(model, asked, number, name, changed) {
   const box = element("fieldset", { disabled: model.get("locked") }, written(element("legend"), asked.text));
   asked.options.forEach((text, position) => {
     const input = element("input", { type: "radio", name: `${name}-${number}`, checked: chosen[number] === position });
+    input.setAttribute(OURS, "true");
     const label = element("label", { className: chosen[number] === position ? "option chosen" : "option" },
       input, element("span", { className: "letter" }, `${"abcdefgh"[position]})`), written(element("span"), text));
     input.addEventListener("change", () => {
@@ -45,8 +47,10 @@ function render({ model, el }) {
   const panel = element("div", { className: "minipar-panel", role: "group" });
   panel.setAttribute("aria-label", "Your prediction");
   const lock = element("button", { className: "main", type: "button" }, "Lock my answer");
+  lock.setAttribute(OURS, "true");
   const note = element("span", { className: "quiet" });
   note.setAttribute("aria-live", "polite");
+  note.tabIndex = -1;
   lock.addEventListener("click", () => model.send({ do: "lock" }));
 
   function mark() {
@@ -59,6 +63,7 @@ function render({ model, el }) {
       });
     });
     panel.classList.toggle("locked", locked);
+    if (locked && document.activeElement === lock) note.focus();  // the focus would fall out of the page
     lock.hidden = locked;
     lock.disabled = chosen.some((position) => position < 0);
     lock.setAttribute("aria-label", lock.disabled ? "Lock my answer: choose first" : "Lock my answer");

@@ -41,6 +41,7 @@ function render({ model, el }) {
     row.replaceChildren(...buttons.map((name, position) => {
       const button = document.createElement("button");
       button.type = "button";
+      button.setAttribute("data-lm-suppress-shortcuts", "true");  // Enter presses it; Lab would edit the cell
       button.textContent = name;
       button.disabled = position !== opened.length;
       button.setAttribute("aria-label", position < opened.length ? `${name}: shown below`

@@ -15,8 +15,8 @@ function render({ model, el }) {
   panel.className = "minipar-panel";
   panel.setAttribute("role", "group");
   panel.setAttribute("aria-label", "The run");
-  panel.innerHTML = `<div class="row"><button type="button" class="main">Run</button>
-    <button type="button" class="stop">Stop</button><progress max="1" hidden></progress>
+  panel.innerHTML = `<div class="row"><button type="button" class="main" data-lm-suppress-shortcuts="true">Run</button>
+    <button type="button" class="stop" data-lm-suppress-shortcuts="true">Stop</button><progress max="1" hidden></progress>
     <span class="said" role="status" aria-live="polite"></span></div><pre hidden aria-label="What the workers printed"></pre>
     <div class="score" aria-live="polite"></div>`;
   const [run, stop] = panel.querySelectorAll("button");
