@@ -210,15 +210,9 @@ class Run:
         reports = {rank: self._got[rank][4] for rank in range(self.ranks)}
         if (odd := waits.uneven(reports)) is not None:
             kept = pool._new_group(self.ranks) or pool._restart()
-            rank, number, peer, its_number = odd
-            cause = f"the ranks disagree: rank {rank} and rank {peer} called different collectives"
-            if number != its_number:
-                cause = (
-                    f"the ranks disagree: rank {rank} called {number} collectives of a group, rank {peer} {its_number}"
-                )
-            raise RemoteError(
-                cause + ". What they returned cannot be trusted.", kind="disagree", cause=cause, kept=bool(kept)
-            )
+            cause = _disagreement(odd, reports)
+            text = in_cells(cause) + ". What they returned cannot be trusted."
+            raise RemoteError(text, kind="disagree", cause=cause, kept=bool(kept))
         letters = self._uncollected(reports)
         if not letters and (
             senders := [rank for rank in reports if any(key[2] == "letter" for key in reports[rank]["counts"])]
@@ -251,6 +245,16 @@ class Run:
         if found:
             self._pool._stale = True
         return letters
+
+
+def _disagreement(odd, reports):
+    rank, number, peer, its_number = odd
+    if number == its_number:
+        return f"the ranks disagree: rank {rank} and rank {peer} called different collectives"
+    more, fewer = (rank, peer) if number > its_number else (peer, rank)
+    extra, last = abs(number - its_number), reports[more]["last"]
+    text = f"the ranks disagree: rank {more} called {extra} collective{'s' * (extra > 1)} more than rank {fewer}"
+    return text + (f"; its last is {last}" if last else "")
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from multiprocessing import forkserver
 from minipar.run.entry import worker_main
 
 #: What the fork server loads once, so that no worker has to.
-PRELOAD = ["torch", "torch.distributed", "minipar.run.child"]
+PRELOAD = ["torch", "torch.distributed", "minipar.run.child", "minipar.run.on_rank", "minipar.nn.gpt"]
 METHOD = (
     "forkserver" if sys.platform == "linux" else "spawn"
 )  # fork is unsafe elsewhere; spawn is the same path, slower

@@ -140,6 +140,11 @@ class OperationLog:
                 return entry
         return None
 
+    def last_collective(self):
+        """The latest collective and where it was called, in words; "" if there was none."""
+        entry = next((entry for entry in reversed(self.entries) if entry[2] is None), None)
+        return f"{entry[4]} at {describe(entry[7])}" if entry else ""
+
 
 def where(frame=None):
     """(file, line, function) of the learner's own code on this stack: outside torch and, if possible, minipar."""

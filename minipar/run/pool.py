@@ -150,7 +150,8 @@ class WorkerPool:
             run.stop()
             run.stop()
             run._finished.wait(5.0)
-        self._crew.kill()
+        if hasattr(self, "_crew"):
+            self._crew.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self):
@@ -220,28 +221,34 @@ class WorkerPool:
             if self._ready or self._await_ready(START, run):
                 lines, self._stray = self._stray + lines, []
                 return lines
+            if run is not None and run._stops:
+                text = "interrupted while the workers were starting"
+                raise RemoteInterrupt(text, kind="interrupted", cause=text)
         self._crew.kill()
         raise RemoteError(
             "the workers did not start: " + "; ".join(line for _, line in self._stray[-4:]), kind="died", kept=False
         )
 
     def _await_ready(self, seconds, run=None):
-        ready, until, stops = set(), time.monotonic() + seconds, run._stops if run else 0
-        while len(ready) < self.size and time.monotonic() < until and not (run and run._stops > stops):
+        """Whether all workers stand in the latest group, after at most so many seconds, or until `run` is stopped."""
+        until = time.monotonic() + seconds
+        while len(self._up) < self.size and time.monotonic() < until and not (run and run._stops):
             messages, lines = self._crew.events(0.05)
             self._stray += lines
             for message in messages:
                 if message[0] == "ready" and message[2] == self._group:
-                    ready.add(message[1])
+                    self._up.add(message[1])
                 elif message[0] in ("dead", "unready"):
                     self._stray.append((message[1], f"did not come up: {message[-1]}"))
                     return False
-        self._ready = len(ready) == self.size
+        self._ready = len(self._up) == self.size
         return self._ready
 
     def _new_group(self, ranks):
         """A fresh process group for these ranks; whether all workers stand again."""
-        self._group, self._ranks, self._stale, self._ready = self._next(), ranks, False, False
+        if self.closed:
+            return False
+        self._group, self._ranks, self._stale, self._ready, self._up = self._next(), ranks, False, False, set()
         self._crew.post(("group", self._group, self._store(), ranks))
         return self._await_ready(5.0)
 
@@ -249,7 +256,9 @@ class WorkerPool:
         """New workers; what the old ones kept is gone."""
         if hasattr(self, "_crew"):
             self._crew.kill()
-        self._sent, self._ready, self._stale, self._ranks = set(), False, False, self.size
+        if self.closed:
+            return
+        self._sent, self._up, self._ready, self._stale, self._ranks = set(), set(), False, False, self.size
         Board.make(self._settings["board"], self.size)
         self._crew = Crew(self.size, self._settings)
         self._group = self._next()

@@ -59,7 +59,9 @@ def cause_of(got, fallback_kind, fallback):
         rank, code = deaths[0]
         return "died", rank, None, f"rank {rank} died: {how(code)}", ""
     if own:
-        _, rank, fault = own[0]
+        first = own[0][2]
+        alike = [each for each in own if (each[2]["type"], each[2]["message"]) == (first["type"], first["message"])]
+        _, rank, fault = min(alike, key=lambda each: each[1])  # the same error on several ranks: always the same story
         return _raised(rank, fault)
     if fallback:
         return fallback_kind, None, None, fallback, ""
