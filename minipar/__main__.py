@@ -183,8 +183,11 @@ def main(words=None):
         print(f"minipar: {refusal}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nminipar: stopped; run the same command again and it goes on from here.", file=sys.stderr)
+        print("\nminipar: stopped; the same command takes it up again.", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # somebody closed the pipe we print to, as in `doctor | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@
         +-- make or repair .venv, then go on in there
 
 Standard library only, and it must parse on Python 3.8: it runs before anything is installed, and on an old Python it
-still has to say which one is wanted.  A set-up that was cut off leaves no stamp, so the next run repairs it.
+still has to say which one is wanted.  A set-up that was cut off leaves no stamp, so the next run starts it afresh
+(what pip has downloaded by then is in its cache).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ import time
 from minipar._installer import CONSTRAINTS, PipFailed, pip_install, run_installer
 from minipar._python import ROOT, Refusal, find_python, is_clone, requirements, suitable, unmet
 
-STAMP = "minipar-stamp.json"
+STAMP = "minipar-stamp.json"  # .venv is complete, and this is what for
+UNFINISHED = "minipar-unfinished"  # pip was at work in .venv: if it never finished, a package may be half there
 WINDOWS = os.name == "nt"
 
 
@@ -207,6 +209,8 @@ def usable(home, root=ROOT):
     """True when `home` is a virtual environment made here, with a suitable Python and a pip that starts."""
     if read_stamp(home).get("root", str(root)) != str(root):
         return False  # the clone was moved or copied: scripts in there still point to the old place
+    if (home / UNFINISHED).exists():
+        return False
     ask = "import sys, pip; print(*sys.version_info[:2], sys.prefix)"
     try:
         done = subprocess.run([str(venv_python(home)), "-c", ask], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -224,6 +228,7 @@ def make(home, extra, root=ROOT):
             say(f"bringing {home} in step with pyproject.toml and constraints.txt")
         else:
             make_venv(find_python(), home, root)
+        (home / UNFINISHED).touch()
         with contextlib.suppress(OSError):
             (home / STAMP).unlink()
         install_torch(home)
@@ -236,6 +241,7 @@ def make(home, extra, root=ROOT):
             f"It said:\n  {said}"
         ) from None
     write_stamp(home, extras, root)
+    (home / UNFINISHED).unlink()
 
 
 def make_venv(python, home, root=ROOT):

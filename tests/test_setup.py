@@ -248,9 +248,10 @@ def test_a_cut_off_set_up_leaves_no_stamp_and_the_next_run_repairs(clone, monkey
     with pytest.raises(KeyboardInterrupt):
         _setup.make(clone / ".venv", "", clone)
     assert not _setup.in_step(clone / ".venv", "", clone)
+    assert not _setup.usable(clone / ".venv", clone), "a package may be half there, whatever pip thinks"
     monkeypatch.setattr(_setup, "run_installer", lambda command, title, folder=".": steps.append(str(command[-1])))
     _setup.make(clone / ".venv", "test", clone)
-    assert _setup.in_step(clone / ".venv", "test", clone)
+    assert _setup.in_step(clone / ".venv", "test", clone) and not (clone / ".venv" / _setup.UNFINISHED).exists()
     assert steps == ["venv", "torch", "venv", "torch", ".[test]"]
 
 
@@ -260,7 +261,7 @@ def test_ctrl_c_is_one_sentence(monkeypatch, capsys):
 
     monkeypatch.setattr(front, "dispatch", interrupted)
     assert front.main(["lab"]) == 130
-    assert "stopped; run the same command again" in capsys.readouterr().err
+    assert "stopped; the same command takes it up again" in capsys.readouterr().err
 
 
 def test_a_failing_pip_is_one_sentence(clone, monkeypatch):
