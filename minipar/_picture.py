@@ -18,8 +18,11 @@ def palette_png(pixels: numpy.ndarray) -> bytes:
     """A PNG of `pixels` ([height, width, 3], bytes 0 to 255) with a palette; the same pixels give the same bytes."""
     height, width, _ = pixels.shape
     flat = pixels.reshape(-1, 3)
-    coarse = (flat >> 2).astype(numpy.int64) @ numpy.array([1 << 12, 1 << 6, 1])
-    _, which, counts = numpy.unique(coarse, return_inverse=True, return_counts=True)
+    for bits in (6, 5, 4, 3):  # coarser until 256 colours cover nearly every pixel
+        coarse = (flat >> (8 - bits)).astype(numpy.int64) @ numpy.array([1 << 2 * bits, 1 << bits, 1])
+        _, which, counts = numpy.unique(coarse, return_inverse=True, return_counts=True)
+        if numpy.sort(counts)[-COLOURS:].sum() >= 0.995 * len(flat):
+            break
     sums = numpy.stack([numpy.bincount(which, weights=flat[:, channel]) for channel in range(3)], axis=1)
     means = numpy.rint(sums / counts[:, None])
     kept = numpy.argsort(-counts, kind="stable")[:COLOURS]
