@@ -63,15 +63,18 @@ class Budget:
         """One sentence if `error` is an allocation the budget refused, else None. Ask before the frames are let go."""
         if self.limit is None:
             return None
-        text, asked = str(error), ""
+        text, asked = str(error), None
         if found := _TORCH.search(text):
-            asked = f" {megabytes(int(found[1]))}"
+            asked = int(found[1])
         elif found := _CUDA.search(text):
-            asked = f" {megabytes(float(found[1]) * _UNITS[found[2]])}"
+            asked = float(found[1]) * _UNITS[found[2]]
         elif not isinstance(error, MemoryError) and "bad_alloc" not in text and "bad allocation" not in text:
             return None
-        held, limit = megabytes(self.held()), megabytes(self.limit)
-        return f"rank {rank} asked for{asked or ' more memory'} while it held {held}: its limit is {limit}"
+        held = self.held()
+        if asked is not None:  # what the error has let go of since (a half-built list) was still held when it was raised
+            held = max(held, self.limit - asked)
+        what = "more memory" if asked is None else megabytes(asked)
+        return f"rank {rank} asked for {what} while it held {megabytes(held)}: its limit is {megabytes(self.limit)}"
 
 
 def megabytes(number):
