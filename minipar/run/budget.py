@@ -71,7 +71,7 @@ class Budget:
         elif not isinstance(error, MemoryError) and "bad_alloc" not in text and "bad allocation" not in text:
             return None
         held = self.held()
-        if asked is not None:  # what the error has let go of since (a half-built list) was still held when it was raised
+        if asked is not None:  # a half-built list is gone by now, but was held when the error was raised
             held = max(held, self.limit - asked)
         what = "more memory" if asked is None else megabytes(asked)
         return f"rank {rank} asked for {what} while it held {megabytes(held)}: its limit is {megabytes(self.limit)}"
