@@ -13,12 +13,13 @@ from minipar.view.explore_cards import cards
 from minipar.view.explore_memory import memory, two_ways_under_the_cap
 from minipar.view.explore_ping import ping
 from minipar.view.explore_pipeline import idle_below, pipeline
-from minipar.view.explore_split import split
+from minipar.view.explore_split import best_cut, split
 from minipar.view.explorer import Explorer, Task
 
 __all__ = [
     "Explorer",
     "Task",
+    "best_cut",
     "cap",
     "cards",
     "idle_below",

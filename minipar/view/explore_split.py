@@ -21,7 +21,7 @@ import traitlets
 
 from minipar.plan.split import split as best_split
 from minipar.view import bars, controls
-from minipar.view.explorer import Explorer
+from minipar.view.explorer import Explorer, Task
 from minipar.view.theme import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, WHITE, YELLOW
 from minipar.view.words import amount, share
 
@@ -157,6 +157,11 @@ class Split(Explorer):
         self.controls["layers"].value = " ".join(
             str(end - start) for start, end in zip(bounds, bounds[1:], strict=False)
         )
+
+
+def best_cut() -> Task:
+    """The task "make the slowest stage as fast as it can be", met at any cut as good as the best one."""
+    return Task("Make the slowest stage as fast as it can be.", lambda explorer: is_best(explorer.result))
 
 
 def is_best(result: Parts) -> bool:

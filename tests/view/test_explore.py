@@ -279,3 +279,10 @@ def test_exploring_imports_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_the_task_of_the_cuts_is_met_by_any_best_cut():
+    explorer = explore.split([0.5, *[1] * 32, 2.5], parts=4, task=explore.best_cut())
+    assert explorer.met == [False]
+    explorer.set(layers=(9, 9, 9, 7))
+    assert explorer.met == [True]

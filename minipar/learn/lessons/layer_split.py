@@ -46,7 +46,7 @@ def callouts(trace):
     return [
         (1, first.end, "a message: rank 0's activation"),
         (2, trace.actions(3)[-1].start, "waits for rank 3's gradient"),
-        (0, last.end, "frees its activations"),
+        (0, last.start + 0.9 * (last.end - last.start), "frees its activations", "memory"),
     ]
 
 
