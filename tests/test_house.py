@@ -25,7 +25,7 @@ FLOORS = {
 }  # fmt: skip
 # These run before anything is installed.
 BARE = ("__init__", "__main__", "_setup", "_python", "_installer", "_lessons", "_doctor")
-TOOLS = ("_lab", "_browser", "_render")  # drive a real JupyterLab; only the commands and tests import them
+TOOLS = ("_lab", "_browser", "_render", "_picture")  # drive a real JupyterLab; only the commands and tests import them
 MAY_START_TOOLS = ("__main__", "_doctor")
 
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60  # the house aims at 300 and 40
@@ -34,6 +34,7 @@ MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60  # the house aims at 300 and 40
 NOT_MIRRORS = {
     "run/test_faults.py": "the list of faults that must end in a readable error; they go through the whole floor",
     "run/test_kernel.py": "what is left when the kernel that owns a pool ends",
+    "run/test_jupyter.py": "a pool inside a real kernel: interrupt, restart, two kernels at once",
     "learn/test_locked.py": "the table of storyboards: somebody there or not, locked or not; goes through the floor",
 }
 
@@ -195,6 +196,13 @@ def test_a_question_opens_every_module_and_nothing_is_too_long(path):
             assert length <= MOST_LINES_OF_A_FUNCTION, f"{node.name} has {length} lines: a screen per function"
 
 
+def test_the_linter_is_content():
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--output-format", "concise"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_no_room_for_leftovers():
     for path in modules():
         assert path.stem not in ("utils", "util", "helpers", "misc", "common"), path
@@ -205,10 +213,10 @@ def test_test_files_mirror_modules():
     strangers = []
     for floor in FLOORS:
         for path in sorted((ROOT / "tests" / floor).rglob("test_*.py")):
-            relative = path.relative_to(ROOT / "tests")
-            module = PACKAGE / relative.with_name(relative.name.removeprefix("test_"))
-            if not module.exists() and relative.as_posix() not in NOT_MIRRORS:
-                strangers.append(relative.as_posix())
+            relative = path.relative_to(ROOT / "tests").as_posix()
+            mirrored = any((PACKAGE / floor).rglob(path.name.removeprefix("test_")))
+            if not mirrored and relative not in NOT_MIRRORS:
+                strangers.append(relative)
     assert not strangers, f"rename them after the module they test, or give a reason in NOT_MIRRORS: {strangers}"
     assert all((ROOT / "tests" / name).exists() for name in NOT_MIRRORS), "a reason for a file that is gone"
 
