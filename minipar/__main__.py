@@ -75,9 +75,9 @@ def choose_port(asked):
     raise Refusal("no free port between 8888 and 8987 on 127.0.0.1; name one with --port.")
 
 
-def lab_command(folder, port, browser, rest):
+def lab_command(folder, first, port, browser, rest):
     """The words that start JupyterLab on the course map.  -P: a learner's html.py must not shadow Python's own."""
-    where = "/lab/tree/" + _lessons.FIRST if (folder / _lessons.FIRST).exists() else "/lab"
+    where = "/lab/tree/" + first if (folder / first).exists() else "/lab"
     return [
         sys.executable, "-P", "-m", "jupyterlab",
         f"--ServerApp.root_dir={folder}",
@@ -99,15 +99,15 @@ def lab(options, rest):
     if options.author:
         if not is_clone():
             raise Refusal("--author edits the lessons themselves and needs a clone of the project.")
-        folder = ROOT / "notebooks"
+        folder, first = ROOT, "notebooks/" + _lessons.FIRST  # served from above, so that drawings in assets/ show
     else:
-        folder = _lessons.own_folder()
+        folder, first = _lessons.own_folder(), _lessons.FIRST
         for line in _lessons.copy_lessons(folder, options.fresh):
             _setup.say(line)
     if options.workers:
         os.environ["MINIPAR_WORKERS"] = str(options.workers)
-    _setup.say(f"JupyterLab starts with the lessons in {folder}; Ctrl-C here ends it")
-    command = lab_command(folder, port, not options.no_browser, rest)
+    _setup.say(f"JupyterLab starts with the lessons in {(folder / first).parent}; Ctrl-C here ends it")
+    command = lab_command(folder, first, port, not options.no_browser, rest)
     sys.stdout.flush()
     if os.name == "nt":
         return subprocess.call(command)

@@ -331,6 +331,14 @@ def test_lab_goes_on_inside_venv(clone):
     assert "1 notebook copied to" in done.stdout
 
 
+def test_author_opens_the_lessons_themselves(clone):
+    purelib = next((clone / ".venv").glob("lib/*/site-packages"))
+    (purelib / "jupyterlab.py").write_text("import sys\nprint(*sys.argv[1:])")
+    words = minipar_in(clone, "lab", "--author", "--no-browser").stdout.splitlines()[-1].split()
+    assert f"--ServerApp.root_dir={clone}" in words and "--LabApp.default_url=/lab/tree/notebooks/index.ipynb" in words
+    assert not (clone / "my-lessons").exists()
+
+
 def test_a_module_of_the_learners_own_does_not_break_the_server(clone):
     """-P keeps the current folder off the server's path: html.py in it must not shadow Python's own."""
     purelib = next((clone / ".venv").glob("lib/*/site-packages"))
