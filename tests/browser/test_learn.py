@@ -143,4 +143,6 @@ def test_a_lesson_walked_from_top_to_bottom(open_notebook, lab, name):
     entry = json.loads((lab.state / "progress.json").read_text())["lessons"][of.id]
     assert entry["passed"] and entry["right"] == [False] and entry["measured"]
     page.assert_sound()
-    assert len(page.pictures(name)) >= 10
+    cells = dict.fromkeys([*page.drawn(), "play", "transfer"])
+    assert {"idea", "see", "check"} <= set(cells)
+    assert len(page.pictures(name, cells)) == 2 * len(cells)

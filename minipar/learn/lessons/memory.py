@@ -41,7 +41,18 @@ def see(r):
     bars = memory_bars(cases, title="Twice the batch: only the activations double")
     four = tuple(tuple(sample for sample in row if sample.kind in KINDS) for row in r.large.ledger)
     title = "One step at batch 8: activations climb, then gradients take their place"
-    return [bars, memory(replace(r.large, ledger=four), title=title)]
+    return [bars, memory(replace(r.large, ledger=four), title=title, callouts=callouts(r.large))]
+
+
+def callouts(trace):
+    """Three places to look at, for the first picture of memory over time."""
+    forward, backward = trace.actions(0)
+    half = (backward.start + backward.end) / 2
+    return [
+        (0, forward.end, "highest: the forward has saved all", "memory"),
+        (0, half, "the backward frees them", "memory"),
+        (0, backward.end, "the gradients are complete", "memory"),
+    ]
 
 
 def facts(r):
