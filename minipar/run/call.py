@@ -32,8 +32,14 @@ class Run:
 
     def __init__(self, pool, name, ranks, timeout, patience, show):
         self.name, self.ranks, self.progress, self.error = name, ranks, {}, None
-        self._pool, self._timeout, self._patience, self._show = pool, timeout, patience, show
-        self._lines, self._stops, self._finished, self._value = [], 0, threading.Event(), None
+        self._pool, self._keeper, self._timeout, self._patience, self._show = (
+            pool,
+            pool._keeper,
+            timeout,
+            patience,
+            show,
+        )
+        self._lines, self.stops, self._finished, self._value = [], 0, threading.Event(), None
         self.started = self._news = self._asked = time.monotonic()
         self._number, self._got, self._answers, self._before = 0, {}, {}, {}
 
@@ -53,7 +59,7 @@ class Run:
 
     def stop(self):
         """Stops the call, from any thread; a second time it kills at once."""
-        self._stops += 1
+        self.stops += 1
 
     def result(self, timeout=None):
         """Waits for the end; the Result, or raises what went wrong. TimeoutError if it is still running then."""
@@ -81,12 +87,12 @@ class Run:
                 self._finished.set()
 
     def _carry_out(self, message, blob):
-        pool = self._pool
-        stray = pool._make_ready(self)
-        self._print(stray)
-        self._number = pool._next()
+        keeper = self._keeper
+        keeper.make_ready(self)
+        self._print(keeper.take_stray())
+        self._number = keeper.next_number()
         self.started = self._news = self._asked = time.monotonic()
-        pool._crew.post(("run", self._number, blob, pool._surroundings(self.ranks, message)), range(self.ranks))
+        keeper.crew.post(("run", self._number, blob, keeper.surroundings(self.ranks, message)), range(self.ranks))
         kind, sentence, cycle = self._listen()
         if not kind:
             return self._finish()
@@ -107,7 +113,7 @@ class Run:
         return [rank for rank in range(self.ranks) if rank not in self._got]
 
     def _hear(self, seconds):
-        messages, lines = self._pool._crew.events(seconds)
+        messages, lines = self._keeper.crew.events(seconds)
         self._print(lines)
         for message in messages:
             kind, rank = message[:2]
@@ -119,7 +125,7 @@ class Run:
             elif kind == "where" and message[2] == self._asked:
                 self._answers[rank] = message[3]
             else:
-                self._pool._note(message)
+                self._keeper.note(message)
 
     def _print(self, lines):
         self._lines += lines
@@ -137,7 +143,7 @@ class Run:
                 first_fault = first_fault or now
             if not self._pending:
                 break
-            if self._stops:
+            if self.stops:
                 return "interrupted", f"interrupted after {now - self.started:.1f} s", ()
             if first_fault is not None:
                 if now - first_fault > GRACE:
@@ -166,7 +172,7 @@ class Run:
 
     def _ask(self, now):
         self._asked, self._answers = now, {}
-        self._pool._crew.post(("where", now), self._pending)
+        self._keeper.crew.post(("where", now), self._pending)
 
     def _hopeless(self):
         over = {rank: self._got[rank][4] for rank in self._got if rank < self.ranks and self._got[rank][0] == "ok"}
@@ -175,22 +181,22 @@ class Run:
 
     def _stop_kindly(self):
         """Asks the ranks' program to end by itself (`w.stopping`); whether they all did."""
-        self._pool._crew.post(("stop",), range(self.ranks))
+        self._keeper.crew.post(("stop",), range(self.ranks))
         self._wait_for_all(self._patience)
         return all(self._got.get(rank, ("",))[0] == "ok" for rank in range(self.ranks))
 
     def _wait_for_all(self, seconds):
-        until, stops = time.monotonic() + seconds, self._stops
-        while self._pending and time.monotonic() < until and self._stops == stops:
+        until, stops = time.monotonic() + seconds, self.stops
+        while self._pending and time.monotonic() < until and self.stops == stops:
             self._hear(0.02)
 
     def _recover(self):
         """Brings every rank back, or the pool up again: (rank -> where it was, whether the workers were kept)."""
-        crew, late = self._pool._crew, self._pending
+        crew, late = self._keeper.crew, self._pending
         if late:
             self._ask(time.monotonic())
-            until, stops = time.monotonic() + SECOND, self._stops
-            while len(self._answers) < len(self._pending) and time.monotonic() < until and self._stops == stops:
+            until, stops = time.monotonic() + SECOND, self.stops
+            while len(self._answers) < len(self._pending) and time.monotonic() < until and self.stops == stops:
                 self._hear(0.02)
         answers = {rank: self._answers[rank] for rank in late if rank in self._answers and rank not in self._got}
         if self._pending:
@@ -198,26 +204,28 @@ class Run:
             crew.signal(signal.SIGINT, self._pending)
             self._wait_for_all(SECOND)
         self._print(crew.last_lines())
-        kept = not self._pending and not crew.gone and self._pool._new_group(self.ranks)
+        kept = not self._pending and not crew.gone and self._keeper.new_group(self.ranks)
         if not kept:
-            self._pool._restart()
+            self._keeper.restart()
         return answers, kept
 
     def _finish(self):
         """All ranks returned: were their collectives the same, and was every message collected?"""
-        pool = self._pool
-        self._print(pool._crew.last_lines())
+        keeper = self._keeper
+        self._print(keeper.crew.last_lines())
         reports = {rank: self._got[rank][4] for rank in range(self.ranks)}
         if (odd := waits.uneven(reports)) is not None:
-            kept = pool._new_group(self.ranks) or pool._restart()
+            kept = keeper.new_group(self.ranks)
+            if not kept:
+                keeper.restart()
             cause = _disagreement(odd, reports)
             text = in_cells(cause) + ". What they returned cannot be trusted."
-            raise RemoteError(text, kind="disagree", cause=cause, kept=bool(kept))
+            raise RemoteError(text, kind="disagree", cause=cause, kept=kept)
         letters = self._uncollected(reports)
         if not letters and (
             senders := [rank for rank in reports if any(key[2] == "letter" for key in reports[rank]["counts"])]
         ):
-            pool._crew.post(("settle",), senders)
+            keeper.crew.post(("settle",), senders)
         values = []
         for rank in range(self.ranks):
             try:
@@ -226,7 +234,7 @@ class Run:
                 cause = f"what rank {rank} returned cannot be read in the notebook: {type(error).__name__}: {error}"
                 raise RemoteError(cause, rank=rank, cause=cause) from error
         return Result(values, [reports[rank]["trace"] for rank in reports], letters, time.monotonic() - self.started,
-                      self.name, pool.place)  # fmt: skip
+                      self.name, self._pool.place)  # fmt: skip
 
     def _uncollected(self, reports):
         """Names messages with one end only, and has the next call take a new process group."""
@@ -243,7 +251,7 @@ class Run:
                     [(None, f"minipar: rank {target} asked for a message from rank {source} that was never sent")]
                 )
         if found:
-            self._pool._stale = True
+            self._keeper.stale = True
         return letters
 
 
@@ -272,5 +280,5 @@ def interrupts(run):
         yield
     finally:
         signal.signal(signal.SIGINT, before or signal.default_int_handler)
-    if run._stops and run.error is None:
+    if run.stops and run.error is None:
         run.error = RemoteInterrupt("interrupted, just after the call had ended", kind="interrupted", result=run._value)

@@ -56,6 +56,7 @@ def _settle_in(rank, output, settings):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     multiprocessing.current_process()._config["daemon"] = False  # or a DataLoader with workers is refused
     if sys.platform == "linux":
+        multiprocessing.set_start_method("fork", force=True)  # a DataLoader's own workers: not by a server each
         if (alive := forkserver._forkserver._forkserver_alive_fd) is not None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), alive)  # or the server of a dead kernel lives as long as we do
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # die with the server, even while C code holds the interpreter

@@ -9,27 +9,23 @@ does what they keep in `w.state`. Whatever goes wrong ends as one readable error
 """
 
 import atexit
-import linecache
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import time
 import warnings
 import weakref
 
 from minipar.run import parcel
-from minipar.run.board import Board
 from minipar.run.call import Run
-from minipar.run.crew import Crew, prewarm
+from minipar.run.crew import prewarm
+from minipar.run.keeper import Keeper
 from minipar.run.ping import ping
 from minipar.run.place import choose, how_many
 from minipar.run.story import RemoteError, RemoteInterrupt
 
 __all__ = ["RemoteError", "RemoteInterrupt", "Run", "WorkerPool", "live_pools", "prewarm"]
 
-START = 60.0  # seconds the workers may take to come up
 _live = weakref.WeakSet()
 
 
@@ -63,19 +59,16 @@ class WorkerPool:
         self.size, self.timeout, self.name, self.memory_limit = size, timeout, name, memory_limit
         self.backend, self.device, self.place = choose(size, backend, device)
         self.current = None
-        self._door, self._number, self._stale, self._ready, self._group = threading.Lock(), 0, False, False, None
-        self._held, self._stray, self._sent, self._ranks = {}, [], set(), size
+        self._door = threading.Lock()  # held by whoever listens to the workers
         cores = os.cpu_count() or 1
         if size > max(cores, 4):
             warnings.warn(
                 f"{size} workers on {cores} cores take turns: times will show the turns, not the program", stacklevel=2
             )
-        self._folder = tempfile.mkdtemp(prefix="minipar-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
-        self._settings = {"size": size, "backend": self.backend, "device": self.device, "memory_limit": memory_limit,
-                          "threads": max(1, cores // size), "board": os.path.join(self._folder, "board")}  # fmt: skip
         self._made_at = _close_older(sys._getframe(1))
+        settings = {"backend": self.backend, "device": self.device, "memory_limit": memory_limit}
+        self._keeper = Keeper(size, {**settings, "size": size, "threads": max(1, cores // size)})
         self.closed = False
-        self._restart()
         _live.add(self)
 
     # ---- what a learner calls
@@ -110,20 +103,18 @@ class WorkerPool:
     def snapshot(self):
         """Who holds what now: a list of dict(name, pid, bytes, link), the notebook first, then the ranks."""
         self.wait_ready()
-        ticket, self._held, crew = self._next(), {}, self._crew
-        crew.post(("held", ticket))
-        until = time.monotonic() + 2.0
-        while len([1 for t, _ in self._held.values() if t == ticket]) < self.size and time.monotonic() < until:
+        keeper, until = self._keeper, time.monotonic() + 2.0
+        keeper.ask_held()
+        while len(keeper.held) < self.size and time.monotonic() < until:
             if self._door.acquire(timeout=0.01):  # no call is listening: listen here
                 try:
-                    self._listen_idle(0.02)
+                    keeper.listen_idle(0.02)
                 finally:
                     self._door.release()
         rows = [{"name": "notebook", "pid": os.getpid(), "bytes": _held_here(), "link": "pipe"}]
-        for rank, pid in enumerate(crew.pids()):
-            found = self._held.get(rank, (None, None))
-            link = self.backend if self.device == "cpu" else f"{self.device} {self.backend}"
-            rows.append({"name": f"rank {rank}", "pid": pid, "bytes": found[1], "link": link})
+        link = self.backend if self.device == "cpu" else f"{self.device} {self.backend}"
+        for rank, pid in enumerate(keeper.crew.pids()):
+            rows.append({"name": f"rank {rank}", "pid": pid, "bytes": keeper.held.get(rank), "link": link})
         return rows
 
     def ping(self, source, target, size, times=5):
@@ -132,12 +123,12 @@ class WorkerPool:
 
     def wait_ready(self):
         """Returns when all workers are up. Raises RemoteError if they do not come up."""
-        while not self._ready:
+        while not self._keeper.ready:
             if self.closed:
                 raise RuntimeError(_CLOSED)
             if self._door.acquire(timeout=0.05):
                 try:
-                    self._stray += self._make_ready()
+                    self._keeper.make_ready()
                 finally:
                     self._door.release()
 
@@ -150,9 +141,8 @@ class WorkerPool:
             run.stop()
             run.stop()
             run._finished.wait(5.0)
-        if hasattr(self, "_crew"):
-            self._crew.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if hasattr(self, "_keeper"):
+            self._keeper.close()
 
     def __enter__(self):
         return self
@@ -172,6 +162,10 @@ class WorkerPool:
 
     def __reduce__(self):
         raise TypeError("the pool itself cannot travel to a worker: inside the function use its first argument, w")
+
+    @property
+    def _crew(self):
+        return self._keeper.crew
 
     # ---- a call's side (call.py)
 
@@ -194,111 +188,6 @@ class WorkerPool:
     def _release(self, run):
         self.current = None
         self._door.release()
-
-    def _next(self):
-        self._number += 1
-        return self._number
-
-    def _make_ready(self, run=None):
-        """Workers that died while idle are replaced; waits until all are up. Returns lines to show."""
-        lines = []
-        for _ in range(3):
-            if self._ready:
-                self._listen_idle(0.0)
-            if self._crew.gone:
-                if self._ready:
-                    lost = ", ".join(
-                        str(rank) for rank, process in enumerate(self._crew.processes) if not process.is_alive()
-                    )
-                    lines.append(
-                        (
-                            None,
-                            f"minipar: the process of rank {lost} was gone: the workers were started again, "
-                            "w.state is empty",
-                        )
-                    )
-                self._restart()
-            if self._ready or self._await_ready(START, run):
-                lines, self._stray = self._stray + lines, []
-                return lines
-            if run is not None and run._stops:
-                text = "interrupted while the workers were starting"
-                raise RemoteInterrupt(text, kind="interrupted", cause=text)
-        self._crew.kill()
-        raise RemoteError(
-            "the workers did not start: " + "; ".join(line for _, line in self._stray[-4:]), kind="died", kept=False
-        )
-
-    def _await_ready(self, seconds, run=None):
-        """Whether all workers stand in the latest group, after at most so many seconds, or until `run` is stopped."""
-        until = time.monotonic() + seconds
-        while len(self._up) < self.size and time.monotonic() < until and not (run and run._stops):
-            messages, lines = self._crew.events(0.05)
-            self._stray += lines
-            for message in messages:
-                if message[0] == "ready" and message[2] == self._group:
-                    self._up.add(message[1])
-                elif message[0] in ("dead", "unready"):
-                    self._stray.append((message[1], f"did not come up: {message[-1]}"))
-                    return False
-        self._ready = len(self._up) == self.size
-        return self._ready
-
-    def _new_group(self, ranks):
-        """A fresh process group for these ranks; whether all workers stand again."""
-        if self.closed:
-            return False
-        self._group, self._ranks, self._stale, self._ready, self._up = self._next(), ranks, False, False, set()
-        self._crew.post(("group", self._group, self._store(), ranks))
-        return self._await_ready(5.0)
-
-    def _restart(self):
-        """New workers; what the old ones kept is gone."""
-        if hasattr(self, "_crew"):
-            self._crew.kill()
-        if self.closed:
-            return
-        self._sent, self._up, self._ready, self._stale, self._ranks = set(), set(), False, False, self.size
-        Board.make(self._settings["board"], self.size)
-        self._crew = Crew(self.size, self._settings)
-        self._group = self._next()
-        self._crew.post(("group", self._group, self._store(), self.size))
-
-    def _store(self):
-        return os.path.join(self._folder, f"store-{self._group}")  # torch's file store never works twice on one file
-
-    def _surroundings(self, ranks, mesh):
-        """What a call needs besides its function: the folder, the path, the cells' source lines, the group."""
-        group = None
-        if self._stale or ranks != self._ranks:
-            self._group, self._ranks, self._stale = self._next(), ranks, False
-            group = self._group, self._store(), ranks
-            if ranks < self.size:
-                self._crew.post(("group", *group), range(ranks, self.size))
-        new = {
-            name: entry
-            for name, entry in linecache.cache.items()
-            if len(entry) == 4 and entry[1] is None and name not in self._sent
-        }
-        self._sent.update(new)
-        return {
-            "group": group,
-            "folder": os.getcwd(),
-            "path": list(sys.path),
-            "sources": new,
-            "mesh": mesh,
-            "ranks": ranks,
-        }
-
-    def _listen_idle(self, seconds):
-        messages, lines = self._crew.events(seconds)
-        self._stray += lines
-        for message in messages:
-            self._note(message)
-
-    def _note(self, message):
-        if message[0] == "held":
-            self._held[message[1]] = message[2], message[3]
 
 
 _CLOSED = "this pool is closed: make a new one with minipar.WorkerPool(4)"

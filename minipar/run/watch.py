@@ -23,52 +23,52 @@ _SAME = ("broadcast", "reduce", "reduce_scatter", "gather", "scatter", "barrier"
 
 def watch_torch(log):
     """Wraps the methods of torch's ProcessGroup and Work once, so that direct calls of torch.distributed are logged."""
-    works = log.works
-
-    def members(group):
-        if group.group_name not in log.members:
-            log.members[group.group_name] = tuple(dist.get_process_group_ranks(group))
-        return log.members[group.group_name]
-
-    def wrap(name, real, note):
-        @functools.wraps(real)
-        def call(group, *arguments, **options):
-            operation, started = note(name, group, arguments, options), time.monotonic()
-            work = log.wait(operation, lambda: real(group, *arguments, **options))
-            works[id(work)] = operation, started
-            return work
-
-        setattr(c.ProcessGroup, name, call)
-
-    def note_point(name, group, arguments, options):
-        tensor = arguments[0][0]
-        peer = members(group)[arguments[1]] if len(arguments) > 2 else None
-        kind = "recv_anysource" if peer is None else name
-        return log.point(
-            kind, peer, f"torch {arguments[-1]} in {group.group_name}", tensor.dtype, tensor.numel(), where()
-        )
-
-    def note_collective(name, group, arguments, options):
-        text, sends, receives = _say(_NAMES.get(name, name), name, arguments, group.size())
-        return log.collective(group.group_name, members(group), _NAMES.get(name, name), text, where(), sends, receives)
-
     for name in ("send", "recv", "recv_anysource"):
-        wrap(name, getattr(c.ProcessGroup, name), note_point)
+        _wrap(log, name, _note_message)
     for name in (*_NAMES, *_SAME):
         if hasattr(c.ProcessGroup, name):
-            wrap(name, getattr(c.ProcessGroup, name), note_collective)
-
+            _wrap(log, name, _note_collective)
     real_wait = c.Work.wait
 
     def wait(work, *arguments, **options):
-        operation, started = works.pop(id(work), (("unknown", None, None, 0), time.monotonic()))
+        operation, started = log.works.pop(id(work), (("unknown", None, None, 0), time.monotonic()))
         done = log.wait(operation, lambda: real_wait(work, *arguments, **options))
         if log.recorder is not None and operation[0] != "unknown":
             log.recorder.add(operation[0], started, time.monotonic(), "")
         return done
 
     c.Work.wait = wait
-    return real_wait
+
+
+def _wrap(log, name, note):
+    real = getattr(c.ProcessGroup, name)
+
+    @functools.wraps(real)
+    def call(group, *arguments, **options):
+        operation, started = note(log, name, group, arguments), time.monotonic()
+        work = log.wait(operation, lambda: real(group, *arguments, **options))
+        log.works[id(work)] = operation, started
+        return work
+
+    setattr(c.ProcessGroup, name, call)
+
+
+def _members(log, group):
+    if group.group_name not in log.members:
+        log.members[group.group_name] = tuple(dist.get_process_group_ranks(group))
+    return log.members[group.group_name]
+
+
+def _note_message(log, name, group, arguments):
+    tensor, tag = arguments[0][0], f"torch {arguments[-1]} in {group.group_name}"
+    peer = _members(log, group)[arguments[1]] if len(arguments) > 2 else None
+    return log.point("recv_anysource" if peer is None else name, peer, tag, tensor.dtype, tensor.numel(), where())
+
+
+def _note_collective(log, name, group, arguments):
+    kind = _NAMES.get(name, name)
+    text, sends, receives = _say(kind, name, arguments, group.size())
+    return log.collective(group.group_name, _members(log, group), kind, text, where(), sends, receives)
 
 
 def _say(kind, name, arguments, size):

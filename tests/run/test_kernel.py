@@ -9,6 +9,7 @@ import textwrap
 import psutil
 import pytest
 
+FOLDER = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 HEAD = """
 import os, signal, sys, time
 from minipar.run.pool import WorkerPool
@@ -39,9 +40,8 @@ class Kernel:
 
     def __init__(self, body):
         source = HEAD + textwrap.dedent(body)
-        folder = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
         self.process = subprocess.Popen([sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        text=True, cwd=folder,
+                                        text=True, cwd=FOLDER,
                                         start_new_session=True)  # fmt: skip
         self.pids, self.family = [], []
 
@@ -157,7 +157,6 @@ def test_an_unguarded_script_is_not_run_again_in_the_workers(tmp_path):
         "print('top')\nfrom minipar.run.pool import WorkerPool\npool = WorkerPool(2)\n"
         "print(pool.run(lambda w: w.rank))\n"
     )
-    folder = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=folder, timeout=60,
-                          env={**os.environ, "PYTHONPATH": folder})  # fmt: skip
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, cwd=FOLDER, timeout=60,
+                          env={**os.environ, "PYTHONPATH": FOLDER})  # fmt: skip
     assert done.stdout.splitlines() == ["top", "[0, 1]"], done.stderr

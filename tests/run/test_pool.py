@@ -43,10 +43,10 @@ def test_the_first_workers_form_the_group(pool):
 
 def test_a_group_is_kept_between_calls(pool):
     pool.run(lambda w: None)
-    group = pool._group
+    group = pool._keeper.group
     pool.run(lambda w: w.axis().barrier())
     pool.run(lambda w: None)
-    assert pool._group == group
+    assert pool._keeper.group == group
 
 
 def test_workers_see_the_notebooks_folder(pool, tmp_path, monkeypatch):
