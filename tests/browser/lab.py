@@ -45,6 +45,36 @@ def notebook(cells: Iterable[str | tuple[str, str] | nbformat.NotebookNode]) -> 
     return nbformat.v4.new_notebook(cells=made, metadata=KERNEL)
 
 
+# Words in outputs whose contrast with the first opaque colour behind them is below `least` (WCAG's formula).
+FAINT = r"""least => {
+    const parts = colour => (colour.match(/[\d.]+/g) || [0, 0, 0, 0]).map(Number);
+    const light = colour => parts(colour).slice(0, 3).map(part => part / 255)
+        .map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
+    const behind = node => {
+        for (; node; node = node.parentElement) {
+            const colour = getComputedStyle(node).backgroundColor, alpha = parts(colour)[3];
+            if (alpha === undefined || alpha > 0.5) return colour;
+        }
+        return 'rgb(255, 255, 255)';
+    };
+    const found = [];
+    for (const output of document.querySelectorAll('.jp-OutputArea-output')) {
+        const walker = document.createTreeWalker(output, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) {
+            const node = walker.currentNode.parentElement, words = walker.currentNode.textContent.trim();
+            if (!words || !node.checkVisibility() || node.closest('style, :disabled, .plotly-notifier')) continue;
+            const style = getComputedStyle(node), drawn = node.closest('svg text');
+            if (drawn && node.closest('.bars, .annotation')) continue;  // words on a bar: its fill is behind them
+            const paper = drawn && node.closest('.js-plotly-plot')?.querySelector('.main-svg') || node;
+            const [one, two] = [light(drawn ? style.fill : style.color), light(behind(paper))].sort((a, b) => b - a);
+            const ratio = (one + 0.05) / (two + 0.05);
+            if (ratio < least) found.push(`${words.slice(0, 60)} (${ratio.toFixed(1)})`);
+        }
+    }
+    return found; }"""
+
+
 class LearnerPage(NotebookPage):
     """An open notebook with a learner in front of it."""
 
@@ -101,6 +131,10 @@ class LearnerPage(NotebookPage):
                  const hash = await crypto.subtle.digest('SHA-1', new TextEncoder().encode(seen.join()));
                  return [...new Uint8Array(hash)].map(byte => byte.toString(16).padStart(2, '0')).join(''); }"""
         )
+
+    def faint(self, least: float = 3) -> list[str]:
+        """Words in outputs that hardly differ from what is behind them: white on white and the like."""
+        return self.page.evaluate(FAINT, least)
 
     # -- acting ------------------------------------------------------------------------------------------------
 
