@@ -12,7 +12,6 @@ Where nobody is there it runs at once, in the cell.
 from __future__ import annotations
 
 import contextvars
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from typing import Any
 from minipar.learn import predict, state
 from minipar.learn.lesson import Lesson, Results, lesson
 from minipar.learn.places import Place, Words, show_now
-from minipar.learn.safely import Capture, stop_thread, story
+from minipar.learn.safely import Capture, busy_pools, stop_thread, story
 from minipar.view.presence import somebody_there
 
 WAIT = "Press Run above: this fills in by itself"
@@ -133,7 +132,7 @@ class LessonRun:
     def _press_stop(self) -> None:
         self._stopped = True
         self._panel.said = "Stopping"
-        active = [pool for pool in _pools() if pool.current is not None]
+        active = busy_pools()
         for pool in active:
             pool.stop()
         if not active and self._thread is not None:
@@ -155,6 +154,9 @@ class LessonRun:
             score = predict.score(self._lesson, results)
         except BaseException as error:
             return self._ended_badly(error, printed)
+        if self._stopped:  # a training that was asked to stop returns the steps it had made: shown, not scored
+            self._say("stopped", "Stopped. What was reached until then is shown.", log=printed.text())
+            return self._picture_moves()
         self._say("done", said, log=printed.text(), score=score)
         self._picture_moves()
         predict.remember_score(self._lesson, results)
@@ -231,14 +233,9 @@ def step_now(thread: threading.Thread) -> tuple[str, int, int] | None:
     return _steps.get(thread.ident)
 
 
-def _pools() -> list:
-    module = sys.modules.get("minipar.run.pool")  # never loaded: then no pool is open either
-    return list(module.live_pools()) if module is not None else []
-
-
 def _reported() -> dict:
     """The latest fields that rank 0 of a running pool reported, or none."""
-    for pool in _pools():
+    for pool in busy_pools():
         current = pool.current
         if current is not None:
             return dict(current.progress or {})

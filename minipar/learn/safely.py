@@ -121,7 +121,16 @@ def end_thread(thread: threading.Thread, patience: float = 1.0) -> bool:
         thread.join(patience / 10)
         if not thread.is_alive():
             return True
-    return False
+    for pool in busy_pools():  # it waits for workers: these can be stopped
+        pool.stop()
+    thread.join(patience)
+    return not thread.is_alive()
+
+
+def busy_pools() -> list:
+    """Open pools that run something now. A pool module that was never loaded has none."""
+    module = sys.modules.get("minipar.run.pool")
+    return [pool for pool in module.live_pools() if pool.current is not None] if module is not None else []
 
 
 def stop_thread(thread: threading.Thread, exception: type[BaseException]) -> None:

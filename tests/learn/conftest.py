@@ -48,7 +48,7 @@ def made_up(monkeypatch, tmp_path):
     monkeypatch.setenv("MINIPAR_STATE", str(tmp_path / "state"))
     monkeypatch.setattr(state, "_listeners", {})
     monkeypatch.setattr(runner, "_latest", {})
-    monkeypatch.setattr(runner, "_pools", list)
+    monkeypatch.setattr(runner, "busy_pools", list)
     return MADE_UP
 
 

@@ -179,7 +179,7 @@ def test_stop_reaches_the_pools_that_work(made_up, somebody, monkeypatch):
             stopped.set()
 
     pool = Pool()
-    monkeypatch.setattr(runner, "_pools", lambda: [pool])
+    monkeypatch.setattr(runner, "busy_pools", lambda: [pool])
     monkeypatch.setattr(runner, "_reported", dict)
     state.update("99", answers=[1])
 
@@ -194,6 +194,29 @@ def test_stop_reaches_the_pools_that_work(made_up, somebody, monkeypatch):
     run._press_stop()
     run._thread.join(10)
     assert stopped.is_set() and somebody[-1].children[0].state == "stopped"
+
+
+def test_a_training_that_stopped_when_asked_is_shown_and_not_scored(made_up, somebody, words_in):
+    import threading
+
+    begun, asked = threading.Event(), threading.Event()
+
+    def trains():
+        begun.set()
+        asked.wait(10)
+        return {"total": 7}
+
+    state.update("99", answers=[1])
+    run = runner.run("99", trains)
+    facts = run.facts()
+    run._press_run()
+    assert begun.wait(10)
+    run._stopped = True
+    asked.set()
+    run._thread.join(10)
+    panel = somebody[-1].children[0]
+    assert panel.state == "stopped" and panel.score == [] and ">7<" in words_in(facts)
+    assert "measured" not in state.entry("99")
 
 
 def test_progress_names_what_is_at_work():
