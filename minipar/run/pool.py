@@ -86,7 +86,10 @@ class WorkerPool:
         Raises RemoteError or RemoteInterrupt, whose text is the story; the pool works again afterwards.
         """
         run, blob = self._open(fn, args, kw, mesh, timeout, ranks, patience, show=True)
-        run.drive(mesh, blob)
+        try:
+            run.drive(mesh, blob)
+        finally:
+            self._release(run)
         return run.result()
 
     def start(self, fn, *args, mesh=None, timeout=None, ranks=None, patience=0.0, **kw):
@@ -186,8 +189,9 @@ class WorkerPool:
         return run, blob
 
     def _release(self, run):
-        self.current = None
-        self._door.release()
+        if self.current is run:
+            self.current = None
+            self._door.release()
 
 
 _CLOSED = "this pool is closed: make a new one with minipar.WorkerPool(4)"

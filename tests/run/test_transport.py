@@ -115,3 +115,31 @@ def test_a_deadlocked_pipeline_message_is_named(pool):
 
     with pytest.raises(RemoteError, match="deadlock: rank 0 waits for rank 1, 1 for 0"):
         pool.run(waits)
+
+
+def test_ranks_that_share_a_gpu_go_through_host_memory(pool):
+    """The staged transport itself, here with CPU tensors on both sides; on a GPU it was not run by these tests."""
+
+    def staged(w):
+        import torch.distributed as dist
+
+        from minipar.run.transport import Staged
+
+        way, buffer = Staged(w._log, dist.group.WORLD._get_backend(torch.device("cpu"))), torch.zeros(3)
+        if w.rank == 0:
+            way.send(torch.arange(3.0, requires_grad=True), 1, 9).wait()
+        elif w.rank == 1:
+            way.receive(buffer, 0, 9).wait()
+        return buffer.tolist()
+
+    assert pool.run(staged)[1] == [0, 1, 2]
+
+
+def test_a_deadlocked_message_can_have_a_name(pool):
+    def waits(w):
+        w.name_tags(lambda tag: f"activation {tag} m1")
+        if w.rank < 2:
+            w.post_recv(torch.empty(2), 1 - w.rank, 3).wait()
+
+    with pytest.raises(RemoteError, match=r"rank 0: waits for a message from rank 1 \(activation 3 m1\), for"):
+        pool.run(waits)
