@@ -17,11 +17,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 from minipar import _lessons, _setup
 from minipar._python import ROOT, Refusal, is_clone
 
 INTERRUPTED = 130
+LAB_DEFAULTS = Path(__file__).resolve().parent / "_jupyter"  # no question about news, no request to a web site
 
 
 def parser():
@@ -85,8 +87,6 @@ def lab_command(folder, first, port, browser, rest):
         f"--ServerApp.port={port}",
         "--ServerApp.port_retries=0",
         f"--LabApp.default_url={where}",
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         *([] if browser else ["--no-browser"]),
         *(["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),  # containers
         *rest,
@@ -104,6 +104,8 @@ def lab(options, rest):
         folder, first = _lessons.own_folder(), _lessons.FIRST
         for line in _lessons.copy_lessons(folder, options.fresh):
             _setup.say(line)
+    paths = [str(LAB_DEFAULTS), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, paths))
     if options.workers:
         os.environ["MINIPAR_WORKERS"] = str(options.workers)
     _setup.say(f"JupyterLab starts with the lessons in {(folder / first).parent}; Ctrl-C here ends it")

@@ -52,7 +52,17 @@ def stripped(text):
 
 
 def digest(data):
-    """The hash that the hidden file keeps."""
+    """The hash that the hidden file keeps: of what a learner can change or make, not of the whole file.
+
+    Lab marks a notebook as unsaved as soon as it is opened, and saves it with metadata of its own; that is no work of
+    the learner's.  An edit is, and so is a result.
+    """
+    try:
+        cells = json.loads(data.decode("utf-8"))["cells"]
+        made = [[cell["cell_type"], "".join(cell["source"]), cell.get("outputs", [])] for cell in cells]
+        data = json.dumps(made, sort_keys=True).encode("utf-8")
+    except (ValueError, KeyError, TypeError):
+        pass  # no notebook (any more): the bytes count
     return hashlib.sha256(data).hexdigest()
 
 
@@ -109,14 +119,14 @@ def copy_lessons(folder, fresh=(), source=None):
             data = stripped(lesson.read_text(encoding="utf-8")).encode("utf-8")
             mine = folder / lesson.name
             there = mine.read_bytes() if mine.exists() else None
-            changed = there is not None and there != data and digest(there) != manifest.get(lesson.name)
+            changed = there is not None and digest(there) not in (digest(data), manifest.get(lesson.name))
             if changed and lesson.name not in wanted:
                 if manifest.get(lesson.name) != digest(data):
                     newer.append(lesson.stem)
                 continue
             if changed:
                 lines.append(f"{lesson.name} is new again; yours is kept as {keep_aside(mine)}")
-            if there != data:
+            if there is None or digest(there) != digest(data):
                 write(mine, data)
                 copied += 1
             manifest[lesson.name] = digest(data)

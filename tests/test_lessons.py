@@ -67,6 +67,21 @@ def test_a_changed_copy_is_never_overwritten_and_an_unchanged_one_follows(course
     assert "2 + 2" in (mine / "05_one.ipynb").read_text()
 
 
+def test_what_lab_adds_on_opening_is_no_change_but_a_result_is(course, tmp_path):
+    mine = tmp_path / "mine"
+    _lessons.copy_lessons(mine, source=course)
+    opened, run = mine / "04_gpipe.ipynb", mine / "05_one.ipynb"
+    for path in (opened, run):
+        notebook = json.loads(path.read_text())
+        notebook["metadata"]["language_info"] = {"name": "python"}
+        if path == run:
+            notebook["cells"][1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": ["2\n"]}]
+        path.write_text(json.dumps(notebook))
+        write_lesson(course / f"notebooks/{path.name}", "2 + 2")
+    _lessons.copy_lessons(mine, source=course)
+    assert "2 + 2" in opened.read_text() and "2 + 2" not in run.read_text()
+
+
 def test_without_its_memory_nothing_is_overwritten(course, tmp_path):
     mine = tmp_path / "mine"
     _lessons.copy_lessons(mine, source=course)
@@ -117,7 +132,9 @@ def wheel(tmp_path_factory):
 def test_wheel_holds_lessons_and_package_data(wheel):
     inside = set(zipfile.ZipFile(wheel).namelist())
     data = [
-        p.relative_to(ROOT).as_posix() for p in (ROOT / "minipar").rglob("*") if p.suffix in (".js", ".css", ".txt")
+        p.relative_to(ROOT).as_posix()
+        for p in (ROOT / "minipar").rglob("*")
+        if p.suffix in (".js", ".css", ".txt", ".json")
     ]
     assert "minipar/view/timeline.js" in data and set(data) <= inside
     for lesson in (ROOT / "notebooks").glob("*.ipynb"):
@@ -158,6 +175,9 @@ def test_lab_from_a_wheel_somewhere_else(wheel, tmp_path):
             ).groups()
             with urllib.request.urlopen(f"{where}/api/contents?token={token}", timeout=30) as answer:
                 served = {entry["name"] for entry in json.load(answer)["content"]}
+            setting = f"{where}/lab/api/settings/@jupyterlab/apputils-extension:notification?token={token}"
+            with urllib.request.urlopen(setting, timeout=30) as answer:
+                assert json.load(answer)["schema"]["properties"]["fetchNews"]["default"] == "false"
             with pytest.raises(urllib.error.HTTPError, match="403"):
                 urllib.request.urlopen(f"{where}/api/contents", timeout=30)
         finally:
