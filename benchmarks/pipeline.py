@@ -20,51 +20,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 
 import torch
-import torch.distributed as dist
 
 import minipar
-from benchmarks.workload import CASES, Taken, cut, summed_up, time_steps
-from minipar.run.part import Part
+from benchmarks.minipar_side import MICROBATCHES, SCHEDULES, measure, prepare
+from benchmarks.workload import CASES, Taken, forget, summed_up, time_steps, visits
 
-MICROBATCHES = 8
 AIMS = {"MLP d=8": 1.0, "MLP d=256": 1.0, "MLP d=1024": 1.03, "transformer": 1.03}
-SCHEDULES = {"gpipe": minipar.gpipe, "one_f_one_b": minipar.one_f_one_b}
-
-
-# ---- our side, on every rank
-
-
-def prepare(w, case, schedule, memory=False):
-    """Build this rank's part and take a first step. Returns its loss and gradients."""
-    w.recorder.keeps_spans = False
-    if memory:
-        w.recorder.watch_memory()
-    model = CASES[case]
-    cuts = tuple(cut(model, w.ranks))
-    plan = minipar.Plan(mesh=minipar.Mesh(pipe=w.ranks), schedule=SCHEDULES[schedule](w.ranks, MICROBATCHES), cuts=cuts)
-    part, batch = Part(w, plan, model), model.batch(MICROBATCHES)
-    if memory:
-        part.watch()
-    part.prepare(batch)
-    w.state["benchmark"] = part, batch
-    part.run(batch)
-    return part.loss, part.gradients()
-
-
-def measure(w, steps, before):
-    """`before` steps that do not count, then what `steps` steps take."""
-    w.recorder.keeps_spans = False
-    part, batch = w.state["benchmark"]
-    part.attach(w)
-    part.prepare(batch)
-    settle = (lambda: torch.cuda.synchronize(w.device)) if w.device.type == "cuda" else (lambda: None)
-    parameters = list(part.parameters.values())
-    return time_steps(lambda: part.run(batch), parameters, dist.barrier, before + steps, settle)[before:]
-
-
-# ---- both sides, seen from outside
 
 
 class Peer:
@@ -113,24 +77,12 @@ def difference(ours, theirs):
     return worst
 
 
-def visits(pool, peer, pairs, steps):
-    """What each pair of visits took: [(ours, theirs)]. One more pair, the first, is for warming up."""
-    sides = [
-        lambda: summed_up(pool.run(measure, steps, 2)),
-        lambda: Taken(*peer.ask("measure", steps, 2)),
-    ]
-    found = []
-    for pair in range(pairs + 1):
-        order = (0, 1) if pair % 2 else (1, 0)
-        taken = {side: sides[side]() for side in order}
-        found.append((taken[0], taken[1]))
-    return found[1:]
-
-
 def row(pool, peer, case, schedule, pairs, steps):
     """One line of the table."""
     worst = difference(gathered(pool.run(prepare, case, schedule)), peer.prepare(case, schedule))
-    found = visits(pool, peer, pairs, steps)
+    found = visits(
+        lambda: summed_up(pool.run(measure, steps, 2)), lambda: Taken(*peer.ask("measure", steps, 2)), pairs
+    )
     ours, theirs = (1000 * statistics.median(pair[side].wall for pair in found) for side in (0, 1))
     low, middle, high = statistics.quantiles((a.wall / b.wall for a, b in found), n=4)
     worked = statistics.median(a.processor / b.processor for a, b in found)
@@ -171,7 +123,8 @@ def alone(case, steps):
             losses.append(model.loss(module(x), target) / MICROBATCHES)
             losses[-1].backward()
 
-    taken = time_steps(step, list(module.parameters()), lambda: None, steps + 2, torch.cuda.synchronize)
+    clear = partial(forget, list(module.parameters()))
+    taken = time_steps(step, clear, lambda: None, steps + 2, torch.cuda.synchronize)
     gradients = {name: parameter.grad.cpu() for name, parameter in module.named_parameters()}
     return (sum(loss.item() for loss in losses), gradients), summed_up([taken[2:]]).wall
 
@@ -180,7 +133,7 @@ def books(w, case, schedule):
     """Bytes after one step, by the ledger and by torch's allocator, over what stood there before."""
     w.state.pop("benchmark", None)
     before = torch.cuda.memory_allocated(w.device)
-    prepare(w, case, schedule, memory=True)
+    prepare(w, case, schedule, recording=True)
     return sum(w.recorder.memory.bytes), torch.cuda.memory_allocated(w.device) - before
 
 

@@ -3,7 +3,7 @@
     models     described by their layers, built from torch's own modules; every layer is seeded by its number, so two
                sides that cut a model alike have equal weights
     clock      clear the gradients, barrier, step: only the step is timed, on every rank; a step lasts as long as its
-               slowest rank
+               slowest rank; two visits to two sides are a pair, and pairs take turns in who comes first
 
 Nothing of minipar is imported here: the peer's processes load this file.
 """
@@ -118,12 +118,17 @@ class Taken(NamedTuple):
     processor: float
 
 
-def time_steps(step, parameters, barrier, steps: int, settle=lambda: None) -> list[Taken]:
-    """What each of `steps` steps takes this rank. settle: waits for the device."""
+def forget(parameters) -> None:
+    """Drop the gradients of the last step."""
+    for parameter in parameters:
+        parameter.grad = None
+
+
+def time_steps(step, clear, barrier, steps: int, settle=lambda: None) -> list[Taken]:
+    """What each of `steps` steps takes this rank. clear: drops the gradients; settle: waits for the device."""
     taken = []
     for _ in range(steps):
-        for parameter in parameters:
-            parameter.grad = None
+        clear()
         settle()
         barrier()
         start, worked = time.perf_counter(), time.process_time()
@@ -138,3 +143,14 @@ def summed_up(by_rank: list[list[Taken]]) -> Taken:
     steps = list(zip(*by_rank, strict=True))
     wall = statistics.median(max(rank[0] for rank in step) for step in steps)
     return Taken(wall, statistics.median(sum(rank[1] for rank in step) for step in steps))
+
+
+def visits(first, second, pairs: int) -> list[tuple]:
+    """Calls the two sides by turns: [(what the first gave, what the second gave)]; the very first pair does not count."""
+    found = []
+    for pair in range(pairs + 1):
+        given = {}
+        for side in (0, 1) if pair % 2 else (1, 0):
+            given[side] = (first, second)[side]()
+        found.append((given[0], given[1]))
+    return found[1:]
