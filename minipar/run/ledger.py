@@ -61,23 +61,26 @@ class Ledger:
         self._events: list[tuple] = []  # (time, kind, change in bytes)
         self._hooks: list = []
 
-    def hold(self, tensor: Tensor, kind: int) -> int:
-        """Someone holds this tensor's storage as `kind`. Returns the storage's address."""
+    def hold(self, tensor: Tensor, kind: int) -> None:
+        """Someone holds this tensor's storage as `kind`."""
         storage = tensor.untyped_storage()
         address = storage.data_ptr()
-        found = self._claims.get(address)
+        self._claim(address, self._claims.get(address), storage, kind)
+
+    def _claim(self, address: int, found: list | None, storage, kind: int) -> None:
         if found is None:
             size = storage.nbytes()
-            if not size:
-                return address
-            self._claims[address] = found = [size, kind, [0] * len(MEMORY_KINDS)]
-            self._bill(kind, size)
-        elif kind < found[1]:
+            if size:
+                claims = [0] * len(MEMORY_KINDS)
+                claims[kind] = 1
+                self._claims[address] = [size, kind, claims]
+                self._bill(kind, size)
+            return
+        if kind < found[1]:
             self._bill(found[1], -found[0])
             self._bill(kind, found[0])
             found[1] = kind
         found[2][kind] += 1
-        return address
 
     def release(self, tensor: Tensor, kind: int) -> None:
         """One who held this tensor's storage as `kind` lets it go."""
@@ -108,10 +111,13 @@ class Ledger:
         return torch.autograd.graph.saved_tensors_hooks(self._pack, _unpack)
 
     def _pack(self, tensor: Tensor):
-        found = self._claims.get(tensor.untyped_storage().data_ptr())
+        storage = tensor.untyped_storage()
+        address = storage.data_ptr()
+        found = self._claims.get(address)
         if found is not None and found[1] <= BATCH:  # a weight or the batch: it stays what it is
             return tensor if tensor.is_leaf else tensor.detach()
-        return _Saved(self, tensor.detach())
+        self._claim(address, found, storage, ACTIVATION)
+        return _Saved(self, tensor.detach(), address)
 
     def watch(self, module: torch.nn.Module) -> None:
         """Hold a module's parameters and buffers now, and their gradients from the moment they exist."""
@@ -155,9 +161,8 @@ class _Saved:
 
     __slots__ = ("ledger", "tensor", "address")
 
-    def __init__(self, ledger: Ledger, tensor: Tensor):
-        self.ledger, self.tensor = ledger, tensor
-        self.address = ledger.hold(tensor, ACTIVATION)
+    def __init__(self, ledger: Ledger, tensor: Tensor, address: int):
+        self.ledger, self.tensor, self.address = ledger, tensor, address
 
     def __del__(self):
         self.ledger._let_go(self.address, ACTIVATION)

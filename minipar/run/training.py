@@ -199,9 +199,7 @@ def _named(trace: Trace, plan: Plan, pace: Cost | None) -> Trace:
         name=plan.schedule.name,
         source="measured" if pace is None else "measured, paced",
         hop=pace.hop if pace is not None else 0.0,
-        spans=tuple(
-            span._replace(start=span.start - zero, end=span.end - zero) for span in trace.spans if span.start >= zero
-        ),
+        spans=tuple(span._replace(start=span.start - zero, end=span.end - zero) for span in spans),
         messages=tuple(m._replace(sent=m.sent - zero, received=m.received - zero) for m in trace.messages),
         ledger=tuple(tuple(s._replace(time=max(0.0, s.time - zero)) for s in row) for row in trace.ledger),
     )
