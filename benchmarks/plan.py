@@ -2,8 +2,8 @@
 
     python benchmarks/plan.py > benchmarks/plan.txt
 
-The peer is ``torch.distributed.pipelining.schedules._simulate_comms_compute`` (private, torch 2.13), which walks the same
-GPipe order once its sends and receives are written in; writing them in is not timed, nor is our lowering.
+The peer is ``torch.distributed.pipelining.schedules._simulate_comms_compute`` (private, torch 2.13), which walks the
+same GPipe order once its sends and receives are written in; writing them in is not timed, nor is our lowering.
 """
 
 import statistics
