@@ -164,7 +164,8 @@ class LessonRun:
     def _ended_badly(self, error: BaseException, printed: Capture) -> None:
         log = printed.text()
         if self._stopped:
-            self._say("stopped", "Stopped. Press Run again to start anew.", log=log)
+            where = story(error) if type(error).__name__ == "RemoteInterrupt" else ""  # where each rank was
+            self._say("stopped", "Stopped. Press Run again to start anew.", log=f"{log}\n{where}".strip())
         else:
             self._say("failed", "The run ended with an error.", log=f"{log}\n{story(error)}".strip())
 

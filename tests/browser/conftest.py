@@ -16,7 +16,7 @@ from minipar._lessons import copy_lessons
 from tests.browser.lab import LearnerPage, notebook
 
 HERE = Path(__file__).parent
-UNSET = {"MINIPAR_UNATTENDED": "", "MINIPAR_PACE": "fast"}
+AS_A_LEARNER = {"MINIPAR_UNATTENDED": "", "MINIPAR_PACE": ""}
 
 
 def pytest_collection_modifyitems(items):
@@ -42,7 +42,7 @@ def lab(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("learner")
     copy_lessons(folder)
     state = tmp_path_factory.mktemp("state")
-    with LabServer(folder, {**UNSET, "MINIPAR_STATE": str(state)}) as server:
+    with LabServer(folder, {**AS_A_LEARNER, "MINIPAR_STATE": str(state)}) as server:
         server.state = state
         yield server
 
