@@ -1,14 +1,12 @@
 """The course engine in JupyterLab: what a learner sees before, while and after a run; by mouse and by keys."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from minipar.learn import hints
 from minipar.learn.lesson import lesson
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 WAIT = "Press Run above: this fills in by itself"
 SET_UP = "import minipar, time\nfrom minipar import learn\npool = minipar.WorkerPool(2)\nprint(pool)"
 
@@ -61,8 +59,8 @@ def test_before_an_answer_is_locked_nothing_is_given_away(open_notebook, lab):
     page.assert_sound()
 
 
-def test_answer_lock_and_run_by_keys_alone(open_notebook, lab):
-    page = open_notebook("00_devices.ipynb")
+def test_answer_lock_and_run_by_keys_alone_and_it_survives_a_reload(open_notebook, lab):
+    page = open_notebook(lab.root / "00_devices.ipynb")  # a copy of its own: this test saves it
     page.run_all()
     page.until(lambda: run_state(page) == "locked")
     page.cell("predict").locator("input[type=radio]").first.focus()
@@ -76,6 +74,10 @@ def test_answer_lock_and_run_by_keys_alone(open_notebook, lab):
     page.until(lambda: "sum 2,000,000" in page.text("see"))
     assert "As you predicted." in page.text("run") and "You said: b) the notebook only" in page.text("run")
     assert WAIT not in page.text("facts") + page.text("formula")
+    page.save()
+    page.reload()
+    page.until(lambda: run_state(page) == "done", 60)
+    page.until(lambda: "sum 2,000,000" in page.text("see"), what="the picture after a reload")
     page.assert_sound()
 
 
