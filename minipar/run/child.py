@@ -106,9 +106,12 @@ class Child:
 
     # ---- the listener thread
 
-    def _tell(self, *message):
+    def _tell(self, *message, body=None):
+        """Sends a message, and right behind it, as it is, what a function returned."""
         with self._lock:
             self._control.send_bytes(pickle.dumps(message, 5))
+            if body is not None:
+                self._control.send_bytes(body)
 
     def _listen(self):
         try:
@@ -176,7 +179,7 @@ class Child:
 
     def _run(self, call, blob, env):
         self.stopping.clear()
-        self.log.start_call()
+        self.log.start_call(call)
         recorder = self.log.recorder = Recorder(self.rank)
         self.call, started, fault = call, time.monotonic(), None
         try:
@@ -192,7 +195,7 @@ class Child:
         report = {**self.log.account(), "started": started, "ended": time.monotonic(), "trace": recorder.export()}
         report["details"], report["last"] = self._details(report["counts"]), self.log.last_collective()
         if fault is None:
-            self._tell("ok", self.rank, call, body, report)
+            self._tell("ok", self.rank, call, None, report, body=body)
         else:
             self._tell("fault", self.rank, call, fault, report)
             recorder = None
@@ -253,7 +256,7 @@ class Child:
 
 def _packed(value):
     try:
-        return parcel.dumps(value).tobytes()
+        return parcel.dumps(value)
     except Exception as error:
         kind = type(value).__name__
         raise TypeError(f"what the function returned (a {kind}) cannot be sent to the notebook: {error}") from error

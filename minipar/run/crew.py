@@ -118,7 +118,10 @@ class Crew:
 
     def _read_control(self, rank):
         try:
-            return [pickle.loads(self._controls[rank].recv_bytes())]
+            message = pickle.loads(self._controls[rank].recv_bytes())
+            if message[0] == "ok":  # what the function returned follows as it is
+                message = (*message[:3], self._controls[rank].recv_bytes(), *message[4:])
+            return [message]
         except (EOFError, OSError):
             self._selector.unregister(self._controls[rank])  # its end is near: the sentinel tells
             self.processes[rank].join(1.0)

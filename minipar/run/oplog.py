@@ -46,12 +46,14 @@ class OperationLog:
     def new_group(self, ticket):
         """A new process group, the pool's number `ticket`: nothing is under way any more."""
         self.generation = ticket
+        self.call = 0
         self.groups = {}  # group name -> (ranks, collectives so far, running checksum)
         self.members = {}  # group name -> ranks
         self.start_call()
 
-    def start_call(self):
+    def start_call(self, call=0):
         """A new call in the same group: all messages of the last one have been matched."""
+        self.call = call
         self.counts = {}  # (kind, peer, tag) -> how many were posted
         self.name_of = None  # a function: what the pipeline's message of this tag is
         self.failed_in = None
@@ -68,6 +70,22 @@ class OperationLog:
         number = self.counts[key] = self.counts.get(key, 0) + 1
         self.entries.append((time.monotonic(), kind, peer, tag, dtype, elements, number, where))
         return kind, peer, tag, number
+
+    def agree(self, operation, text, where):
+        """Compares what this rank says of a message ("4 float32") with what its other end has said, if it has."""
+        kind, peer, tag, number = operation
+        if self.board is None:
+            return
+        source, target = (self.rank, peer) if kind == "send" else (peer, self.rank)
+        key = zlib.crc32(f"{self.call}:{source}>{target}:{tag}".encode()) + 1
+        self.board.write(key, number, text, describe(where))
+        theirs = self.board.read(peer, key, number)
+        if theirs is not None and theirs[0] != text:
+            sent, expected = (text, theirs[0]) if kind == "send" else (theirs[0], text)
+            raise Desync(
+                f"the ranks disagree on a message: rank {source} sends {sent}, rank {target} expects {expected} "
+                f"(rank {peer} is at {theirs[1]})"
+            )
 
     def collective(self, group, ranks, name, text, where, sends=(), receives=()):
         """Notes a collective and compares it with what the other ranks of the group wrote on the board."""

@@ -60,9 +60,12 @@ def _members(log, group):
 
 
 def _note_message(log, name, group, arguments):
-    tensor, tag = arguments[0][0], f"torch {arguments[-1]} in {group.group_name}"
-    peer = _members(log, group)[arguments[1]] if len(arguments) > 2 else None
-    return log.point("recv_anysource" if peer is None else name, peer, tag, tensor.dtype, tensor.numel(), where())
+    tensor, tag, place = arguments[0][0], f"torch {arguments[-1]} in {group.group_name}", where()
+    if len(arguments) < 3:
+        return log.point("recv_anysource", None, tag, tensor.dtype, tensor.numel(), place)
+    operation = log.point(name, _members(log, group)[arguments[1]], tag, tensor.dtype, tensor.numel(), place)
+    log.agree(operation, f"{tensor.numel()} {_dtype(tensor)}", place)
+    return operation
 
 
 def _note_collective(log, name, group, arguments):

@@ -126,6 +126,20 @@ def missing_answer(w):
         w.send(torch.ones(3), to=0)
 
 
+def expects_more(w):
+    if w.rank == 0:
+        dist.send(torch.ones(4), dst=1)
+    elif w.rank == 1:
+        dist.recv(torch.ones(6), src=0)
+
+
+def expects_another_dtype(w):
+    if w.rank == 0:
+        dist.send(torch.ones(4), dst=1)
+    elif w.rank == 1:
+        dist.recv(torch.ones(4, dtype=torch.float64), src=0)
+
+
 FAULTS = [  # program, kind, what its text must say, whether the workers are kept
     (
         raises,
@@ -156,6 +170,8 @@ FAULTS = [  # program, kind, what its text must say, whether the workers are kep
         ["rank 1 called 1 collective more than rank 0; its last is all_reduce sum of 2 float32 at"],
         True,
     ),
+    (expects_more, "disagree", ["rank 0 sends 4 float32, rank 1 expects 6 float32", "in expects_more"], True),
+    (expects_another_dtype, "disagree", ["rank 0 sends 4 float32, rank 1 expects 4 float64"], True),
     (cannot_travel, "raised", ["rank 1 raised TypeError", "(a lock) cannot be sent to the notebook"], True),
     (missing_answer, "raised", ["rank 0 expected [2, 2] float32 from rank 1 and got [3] float32"], True),
 ]
