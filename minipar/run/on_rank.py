@@ -47,7 +47,8 @@ def step_on_rank(w, plan, model, parcels, pace, spans, memory, recipe):
     if recipe is not None:
         _update(w, part, optimizers.make(recipe.optimizer, part.parameters.values(), recipe.learning_rate), scale=1.0)
     w.recorder.memory.close()
-    return {"loss": part.loss, "gradients": gradients}
+    allocator = max((size for _, size in w.recorder.allocator), default=None)
+    return {"loss": part.loss, "gradients": gradients, "allocator": allocator}
 
 
 def _record(w, spans: bool, memory: bool, pace: Cost | None) -> None:

@@ -95,6 +95,8 @@ class Part:
         for number, stage in self.stages.items():
             stage.feed(inputs if number == 0 else (), targets if number == self.last else (), memory)
         self._pipeline.run()
+        for stage in self.stages.values():
+            stage.inputs = stage.targets = ()
         for held in (inputs, targets):
             if held:
                 memory.release(held[0], BATCH)

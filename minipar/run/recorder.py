@@ -61,10 +61,6 @@ class Recorder:
         torch.cuda.synchronize(device)
         self.mark = mark
 
-    def on_clock(self):
-        """Takes moments from the clock again."""
-        self.mark = self.clock
-
     def add(self, what, start, end, note=""):
         """Records that `what` (an Action, a Send, a Recv or a word) lasted from `start` to `end`."""
         if self.keeps_spans:

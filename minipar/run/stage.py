@@ -43,6 +43,8 @@ class Stage:
 
     def feed(self, inputs: Sequence[Tensor] = (), targets: Sequence[Tensor] = (), memory=None) -> None:
         """The microbatches of one step: inputs for the first stage, targets for the last. Starts a new step."""
+        if self.total is not None:
+            self.memory.release(self.total, BATCH)
         self.inputs, self.targets, self.memory = inputs, targets, memory or self.memory
         self.in_flight.clear()
         tokens = sum(part.numel() for part in targets)

@@ -31,7 +31,9 @@ PATIENCE = 30.0  # seconds a stopped training gets to end its step
 class Step:
     """What one step gave: the batch's mean loss, the gradients by parameter name, and a trace of what was done.
 
-    `trace.order(rank)` is the order that was run, `trace.peak_in_flight` how many microbatches each rank held at most.
+    `trace.order(rank)` is the order that was run, `trace.peak_in_flight` how many microbatches each rank held at most,
+    `trace.peak_memory(rank)` the bytes on its ledger. allocator: on a GPU, beside the ledger, each rank's highest figure
+    of torch's own allocator at the end of an action; None on a CPU.
     """
 
     loss: float
@@ -40,6 +42,7 @@ class Step:
     pace: Cost | None
     batch: Any = field(repr=False)
     schedule: Schedule
+    allocator: tuple[int | None, ...] = field(default=(), repr=False)
 
     def __repr__(self) -> str:
         return (
@@ -86,7 +89,8 @@ def train_step(pool, plan: Plan, model, batch, pace: Cost | None = None, spans: 
     gradients = {name: gradient for part in result for name, gradient in part["gradients"].items()}
     in_order = {name: gradients[name] for name in sorted(gradients, key=_layer)}
     loss = sum(part["loss"] for part in result)
-    return Step(loss, in_order, _named(result.trace, plan, pace), pace, batch, plan.schedule)
+    allocator = tuple(part["allocator"] for part in result)
+    return Step(loss, in_order, _named(result.trace, plan, pace), pace, batch, plan.schedule, allocator)
 
 
 def train(pool, plan: Plan, model, data, steps: int, learning_rate: float = 1e-3, optimizer: str = "AdamW",

@@ -12,6 +12,7 @@ from minipar.run.ledger import ACTIVATION, BATCH, COMMUNICATION, GRADIENT, PARAM
 from minipar.run.parcel import loads
 from minipar.run.part import Part
 from minipar.run.pipeline import Pipeline
+from minipar.run.training import _for_ends
 
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "context": 8}
 
@@ -169,8 +170,11 @@ def storages():
     return found
 
 
-def walked(w, plan, model, parcels):
-    """One step; at the end of every action the ledger's sum beside the bytes of all storages alive."""
+def walked(w, plan, model, parcels, planted=0):
+    """One step; at the end of every action the ledger's sum beside the bytes of all storages alive.
+
+    planted: bytes that are held from the start of the step and that nobody told the ledger of.
+    """
     gc.collect()
     before = set(storages())
     w.recorder.watch_memory()
@@ -178,7 +182,7 @@ def walked(w, plan, model, parcels):
     part.watch()
     batch = loads(parcels[w.rank])
     part.prepare(batch)
-    pairs, act = [], Pipeline._act
+    pairs, act, secret = [], Pipeline._act, torch.zeros(planted, dtype=torch.uint8)
 
     def act_and_walk(pipeline, action, needs, gives):
         act(pipeline, action, needs, gives)
@@ -191,17 +195,23 @@ def walked(w, plan, model, parcels):
     finally:
         Pipeline._act = act
         w.recorder.memory.close()
+        del secret
     return pairs
 
 
 @pytest.mark.parametrize("recompute", [False, True])
 @pytest.mark.parametrize("build", [minipar.gpipe, minipar.one_f_one_b])
 def test_the_sum_is_all_that_is_alive(pool, build, recompute):
-    from minipar.run.training import _for_ends
-
     model, plan = GPT(**SMALL, recompute=recompute), minipar.Plan(minipar.Mesh(pipe=4), build(4, 4))
     batch = text_batch(8, 8)
     for pairs in pool.run(walked, plan, model, _for_ends(plan, batch), mesh=plan.mesh):
         assert len(pairs) == 8
         for action, ledger, alive in pairs:
             assert ledger == alive, action
+
+
+def test_the_walk_sees_what_the_ledger_was_not_told(pool):
+    model, plan = GPT(**SMALL), minipar.Plan(minipar.Mesh(pipe=2), minipar.gpipe(2, 2))
+    parcels = _for_ends(plan, text_batch(4, 8))
+    for pairs in pool.run(walked, plan, model, parcels, planted=100, mesh=plan.mesh):
+        assert [alive - ledger for _, ledger, alive in pairs] == [100] * 4

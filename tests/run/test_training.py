@@ -1,8 +1,5 @@
 """Do several processes train exactly the model that one process would train?"""
 
-import threading
-import time
-
 import pytest
 import torch
 
@@ -11,7 +8,7 @@ from minipar.nn.gpt import GPT
 from minipar.nn.text import Text, text_batch, unigram_entropy
 from minipar.run import training
 from minipar.run.part import Part
-from minipar.run.pool import RemoteError, RemoteInterrupt, WorkerPool
+from minipar.run.pool import RemoteError, WorkerPool
 
 SMALL = {"layers": 3, "hidden": 16, "heads": 2, "context": 8}
 BUILDERS = {"naive": lambda p, m: minipar.naive(p), "GPipe": minipar.gpipe, "1F1B": minipar.one_f_one_b}
@@ -172,39 +169,6 @@ def test_data_may_be_one_batch_a_list_or_a_function(pool):
     called = minipar.train(pool, plan, model, lambda step: batches[step % 2], steps=3)
     assert listed.losses == called.losses
     assert minipar.train(pool, plan, model, batches[0], steps=1).losses == listed.losses[:1]
-
-
-def test_a_stopped_training_keeps_the_last_full_step_and_can_go_on(pool):
-    model, plan, data = GPT(**SMALL, dtype="float64"), plan_of("1F1B", 4, 4), Text(4, 8)
-    words, caught = [], []
-
-    def go():
-        try:
-            minipar.train(pool, plan, model, data, steps=100_000, progress=words.append)
-        except RemoteInterrupt as error:
-            caught.append(error)
-
-    thread = threading.Thread(target=go)
-    thread.start()
-    until = time.monotonic() + 60
-    while not (words and words[-1]["step"] >= 3) and time.monotonic() < until:
-        time.sleep(0.02)
-    pool.stop()
-    thread.join(60)
-    assert {"step", "steps", "loss", "tokens_per_second"} == words[0].keys()
-    (error,) = caught
-    stopped = error.training
-    assert stopped.stopped and stopped.step == len(stopped.losses) >= 3
-    assert str(error) == f"Stopped after step {stopped.step}: the weights of that step are kept in the workers."
-    more = minipar.train(pool, plan, model, data, steps=2, resume=True)
-    assert more.step == stopped.step + 2
-    straight = minipar.train(pool, plan, model, data, steps=more.step)
-    assert straight.losses[-2:] == pytest.approx(more.losses, abs=1e-10)
-
-
-def test_nothing_to_go_on_from_is_refused(pool):
-    with pytest.raises(RemoteError, match="keeps no training of this plan and model to go on from"):
-        minipar.train(pool, plan_of("GPipe", 2, 2), GPT(**SMALL, seed=99), text_batch(4, 8), steps=1, resume=True)
 
 
 def test_an_unknown_optimizer_is_refused(pool):
