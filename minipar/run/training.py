@@ -32,8 +32,8 @@ class Step:
     """What one step gave: the batch's mean loss, the gradients by parameter name, and a trace of what was done.
 
     `trace.order(rank)` is the order that was run, `trace.peak_in_flight` how many microbatches each rank held at most,
-    `trace.peak_memory(rank)` the bytes on its ledger. allocator: on a GPU, beside the ledger, each rank's highest figure
-    of torch's own allocator at the end of an action; None on a CPU.
+    `trace.peak_memory(rank)` the bytes on its ledger. allocator: on a GPU, beside the ledger, the highest figure of each
+    rank in torch's own allocator at the end of an action; None on a CPU.
     """
 
     loss: float
@@ -129,8 +129,9 @@ def train(pool, plan: Plan, model, data, steps: int, learning_rate: float = 1e-3
 def same_gradients(model, step: Step, tolerance: float | None = None) -> bool:
     """Compare a step's gradients with those of the ordinary, unsplit model in this process. True when they are equal.
 
-    tolerance: largest difference against the largest gradient of that parameter; 1e-10 in float64, 1e-4 in float32.
-    AssertionError names the first parameter that differs, and by how much.
+    tolerance: largest difference against the largest gradient of that parameter (or, where that is nearly nothing, a
+    hundredth of the largest of the model); 1e-10 in float64, 1e-4 in float32. AssertionError names the first parameter
+    that differs, and by how much.
     """
     whole = model.whole()
     model.loss(whole(step.batch.inputs), step.batch.targets).backward()
