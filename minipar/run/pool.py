@@ -56,6 +56,7 @@ class WorkerPool:
             raise ValueError(f"a pool has a whole number of workers, 1 or more, not {size!r}")
         if memory_limit is not None and memory_limit <= 0:
             raise ValueError(f"memory_limit is a number of bytes, more than 0, not {memory_limit!r}")
+        _require_allowed(size)
         self.size, self.timeout, self.name, self.memory_limit = size, timeout, name, memory_limit
         self.backend, self.device, self.place = choose(size, backend, device)
         self.current = None
@@ -219,3 +220,13 @@ def _close_older(frame):
 def _close_all():
     for pool in live_pools():
         pool.close()
+
+
+def _require_allowed(size):
+    """Refuses more workers than whoever started the lessons allows (`minipar lab --workers N`)."""
+    most = os.environ.get("MINIPAR_WORKERS", "")
+    if most.isdigit() and size > int(most) > 0:
+        raise ValueError(
+            f"a pool of {size} workers is more than the {most} allowed here (MINIPAR_WORKERS={most}, or "
+            f"`minipar lab --workers {most}`): ask for fewer, or start without that limit"
+        )

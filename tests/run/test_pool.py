@@ -151,3 +151,13 @@ def test_the_workers_need_no_torch_in_the_notebook():
                "print(pool.run(lambda w: w.rank), 'torch' in sys.modules)")  # fmt: skip
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=folder, timeout=60)
     assert done.stdout.strip() == "[0] False", done.stderr
+
+
+def test_a_pool_larger_than_allowed_is_refused(monkeypatch):
+    monkeypatch.setenv("MINIPAR_WORKERS", "2")
+    with pytest.raises(ValueError) as refused:
+        WorkerPool(4)
+    assert str(refused.value) == (
+        "a pool of 4 workers is more than the 2 allowed here (MINIPAR_WORKERS=2, or `minipar lab --workers 2`): "
+        "ask for fewer, or start without that limit"
+    )
