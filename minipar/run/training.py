@@ -32,8 +32,8 @@ class Step:
     """What one step gave: the batch's mean loss, the gradients by parameter name, and a trace of what was done.
 
     `trace.order(rank)` is the order that was run, `trace.peak_in_flight` how many microbatches each rank held at most,
-    `trace.peak_memory(rank)` the bytes on its ledger. allocator: on a GPU, beside the ledger, the highest figure of each
-    rank in torch's own allocator at the end of an action; None on a CPU.
+    `trace.peak_memory(rank)` the bytes on its ledger. allocator: on a GPU, beside the ledger, the highest figure of
+    each rank in torch's own allocator at the end of an action; None on a CPU.
     """
 
     loss: float
