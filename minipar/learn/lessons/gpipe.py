@@ -7,7 +7,7 @@ import dataclasses
 import minipar
 from minipar.learn.lesson import Lesson, Option, Question, Results
 from minipar.learn.lessons import orders
-from minipar.learn.lessons.real_run import drawn, really
+from minipar.learn.lessons.real_run import drawn, really, same
 from minipar.learn.verdict import Verdict, not_yet, right
 
 BY_HAND = (3, 4)  # ranks, microbatches of the text exercise
@@ -53,15 +53,6 @@ def facts(r: Results):
         ("peaks at M = 8, measured", " ".join(map(str, r.steps[8].trace.peak_in_flight))),
         ("messages at M = 8, measured", len(r.steps[8].trace.messages)),
     ]
-
-
-def same(one, other) -> bool:
-    """Equal losses and gradients, up to the rounding of float32 sums taken in another order."""
-    close = [
-        (one.gradients[name] - other.gradients[name]).abs().max() <= 1e-5 * (1 + one.gradients[name].abs().max())
-        for name in one.gradients
-    ]
-    return one.gradients.keys() == other.gradients.keys() and all(close) and abs(one.loss - other.loss) < 1e-5
 
 
 def formula(r: Results, idle_share):

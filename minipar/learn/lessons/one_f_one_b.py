@@ -6,7 +6,7 @@ import minipar
 from minipar.learn.lesson import Lesson, Option, Question, Results
 from minipar.learn.lessons import orders
 from minipar.learn.lessons.orders import Attempt
-from minipar.learn.lessons.real_run import drawn, really
+from minipar.learn.lessons.real_run import drawn, really, same
 from minipar.learn.verdict import Verdict, not_yet, right
 
 BY_HAND = (4, 4)
@@ -43,14 +43,6 @@ def facts(r: Results):
         ("under the cap", f"GPipe {r.capped[0]}, 1F1B {r.capped[1]}"),
         ("gradients equal", same(r.gpipe, r.one_f_one_b)),
     ]
-
-
-def same(one, other) -> bool:
-    """Equal gradients, up to the rounding of float32 sums taken in another order."""
-    return all(
-        (one.gradients[name] - other.gradients[name]).abs().max() <= 1e-5 * (1 + one.gradients[name].abs().max())
-        for name in one.gradients
-    )
 
 
 def formula(r: Results, peak):
