@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import pickle
 import queue
+import shutil
 import signal
 import socket
 import stat
@@ -128,6 +129,7 @@ class Child:
                 else:
                     self._jobs.put(message)
         except (EOFError, OSError):
+            shutil.rmtree(os.path.dirname(self.settings["board"]), ignore_errors=True)
             os.killpg(0, signal.SIGKILL)  # the notebook is gone: go, and take every grandchild along
 
     def _whereabouts(self):

@@ -142,6 +142,9 @@ class Keeper:
                     self.stray.append((message[1], f"did not come up: {message[-1]}"))
                     return False
         self.ready = len(self._up) == self.size
+        if self.ready:
+            with contextlib.suppress(OSError):
+                os.unlink(self._settings["board"])  # all have it open; nothing of it must outlive a killed notebook
         return self.ready
 
 
