@@ -46,6 +46,9 @@ class Mail:
         self.microbatches = lowered.schedule.microbatches
         self.first, self.following = _queues(lowered.programs[w.rank])
         self.proofs = _proofs(lowered, w.rank)
+        values = {step.value for step in lowered.programs[w.rank] if isinstance(step, Send | Recv)}
+        names = {tag(value, self.microbatches): name(value) for value in values}
+        w.name_tags(lambda number: names.get(number & ~STAMP, ""))
         self.posted: dict[Value, tuple] = {}  # receives under way: value -> (work, buffer, source, stamp)
         self.sent: dict[Value, tuple] = {}  # sends not yet known to have arrived: value -> (work, tensor, stamp)
 
