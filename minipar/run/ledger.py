@@ -12,12 +12,14 @@ wrapped in a small object that lives exactly as long as the graph does, and sign
 
 import contextlib
 import time
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from minipar.plan.trace import MEMORY_KINDS
 
+RELEASED = -1
 PARAMETER, GRADIENT, OPTIMIZER, BATCH, ACTIVATION, COMMUNICATION = range(len(MEMORY_KINDS))
 
 
@@ -52,59 +54,35 @@ class NoLedger:
 
 
 class Ledger:
-    """Bytes by kind over time for one rank. Times from `time.monotonic`."""
+    """Bytes by kind over time for one rank. Times from `time.monotonic`.
+
+    While a step runs, every claim is one line in a journal and nothing more; who holds what, and what it is billed to,
+    is worked out when somebody asks.
+    """
 
     def __init__(self, clock=time.monotonic):
         self.clock = clock
-        self.bytes = [0] * len(MEMORY_KINDS)  # held now, by kind
-        self._claims: dict[int, list] = {}  # storage address -> [bytes, kind it is billed to, claims by kind]
-        self._events: list[tuple] = []  # (time, kind, change in bytes)
+        self._journal: list[tuple] = []  # (time, storage address, its bytes or RELEASED, kind)
+        self._lasting: set[int] = set()  # storages that autograd may save without a line: weights, the batch
+        self._gradients: dict[int, int] = {}  # id of a parameter -> address of its gradient's storage
+        self._averages: set[int] = set()
         self._hooks: list = []
 
-    def hold(self, tensor: Tensor, kind: int) -> None:
-        """Someone holds this tensor's storage as `kind`."""
+    def hold(self, tensor: Tensor, kind: int) -> int:
+        """Someone holds this tensor's storage as `kind`. Returns the storage's address."""
         storage = tensor.untyped_storage()
         address = storage.data_ptr()
-        self._claim(address, self._claims.get(address), storage, kind)
-
-    def _claim(self, address: int, found: list | None, storage, kind: int) -> None:
-        if found is None:
-            size = storage.nbytes()
-            if size:
-                claims = [0] * len(MEMORY_KINDS)
-                claims[kind] = 1
-                self._claims[address] = [size, kind, claims]
-                self._bill(kind, size)
-            return
-        if kind < found[1]:
-            self._bill(found[1], -found[0])
-            self._bill(kind, found[0])
-            found[1] = kind
-        found[2][kind] += 1
+        self._journal.append((self.clock(), address, storage.nbytes(), kind))
+        if kind == PARAMETER or kind == BATCH:
+            self._lasting.add(address)
+        return address
 
     def release(self, tensor: Tensor, kind: int) -> None:
         """One who held this tensor's storage as `kind` lets it go."""
-        self._let_go(tensor.untyped_storage().data_ptr(), kind)
-
-    def _let_go(self, address: int, kind: int) -> None:
-        found = self._claims.get(address)
-        if found is None:
-            return
-        size, billed, claims = found
-        claims[kind] -= 1
-        if claims[kind] or kind != billed:
-            return
-        self._bill(kind, -size)
-        for weaker in range(kind + 1, len(claims)):
-            if claims[weaker]:
-                found[1] = weaker
-                self._bill(weaker, size)
-                return
-        del self._claims[address]
-
-    def _bill(self, kind: int, change: int) -> None:
-        self.bytes[kind] += change
-        self._events.append((self.clock(), kind, change))
+        address = tensor.untyped_storage().data_ptr()
+        self._journal.append((self.clock(), address, RELEASED, kind))
+        if kind == BATCH:
+            self._lasting.discard(address)
 
     def saving(self):
         """A context in which every tensor that autograd saves is held as an activation until the graph frees it."""
@@ -113,10 +91,9 @@ class Ledger:
     def _pack(self, tensor: Tensor):
         storage = tensor.untyped_storage()
         address = storage.data_ptr()
-        found = self._claims.get(address)
-        if found is not None and found[1] <= BATCH:  # a weight or the batch: it stays what it is
+        if address in self._lasting:  # a weight or the batch: it stays what it is
             return tensor if tensor.is_leaf else tensor.detach()
-        self._claim(address, found, storage, ACTIVATION)
+        self._journal.append((self.clock(), address, storage.nbytes(), ACTIVATION))
         return _Saved(self, tensor.detach(), address)
 
     def watch(self, module: torch.nn.Module) -> None:
@@ -127,27 +104,31 @@ class Ledger:
             self._hooks.append(parameter.register_post_accumulate_grad_hook(self._gradient_exists))
 
     def _gradient_exists(self, parameter: Tensor) -> None:
-        if parameter.grad.untyped_storage().data_ptr() not in self._claims:
-            self.hold(parameter.grad, GRADIENT)
+        if id(parameter) not in self._gradients:
+            self._gradients[id(parameter)] = self.hold(parameter.grad, GRADIENT)
 
     def drop_gradient(self, parameter: Tensor) -> None:
         """This parameter's gradient is about to be freed."""
-        if parameter.grad is not None:
+        if self._gradients.pop(id(parameter), None) is not None:
             self.release(parameter.grad, GRADIENT)
 
     def hold_optimizer(self, optimizer) -> None:
         """Hold whatever tensors an optimizer remembers (`optimizer.tensors()`), each once. Call it after a step."""
         for tensor in optimizer.tensors():
-            if tensor.untyped_storage().data_ptr() not in self._claims:
-                self.hold(tensor, OPTIMIZER)
+            if tensor.untyped_storage().data_ptr() not in self._averages:
+                self._averages.add(self.hold(tensor, OPTIMIZER))
+
+    @property
+    def bytes(self) -> list[int]:
+        """Bytes held now, by kind."""
+        held = [0] * len(MEMORY_KINDS)
+        for _, kind, size in _bills(self._journal):
+            held[kind] = size
+        return held
 
     def samples(self) -> list[tuple[float, str, int]]:
         """(time, kind, bytes of this kind held from then on), in order of time."""
-        held, found = [0] * len(MEMORY_KINDS), []
-        for moment, kind, change in self._events:
-            held[kind] += change
-            found.append((moment, MEMORY_KINDS[kind], held[kind]))
-        return found
+        return [(moment, MEMORY_KINDS[kind], size) for moment, kind, size in _bills(self._journal)]
 
     def close(self) -> None:
         """Stop watching; what was seen stays readable."""
@@ -165,8 +146,31 @@ class _Saved:
         self.ledger, self.tensor, self.address = ledger, tensor, address
 
     def __del__(self):
-        self.ledger._let_go(self.address, ACTIVATION)
+        ledger = self.ledger
+        ledger._journal.append((ledger.clock(), self.address, RELEASED, ACTIVATION))
 
 
 def _unpack(saved) -> Tensor:
     return saved.tensor if type(saved) is _Saved else saved
+
+
+def _bills(journal: list[tuple]) -> Iterator[tuple[float, int, int]]:
+    """(time, kind, bytes held from then on) whenever that changes: each storage billed to the strongest claim on it."""
+    held, storages = [0] * len(MEMORY_KINDS), {}  # address -> [bytes, kind it is billed to, claims by kind]
+    for moment, address, size, kind in journal:
+        if address not in storages:
+            if size == RELEASED:
+                continue
+            storages[address] = [size, None, [0] * len(MEMORY_KINDS)]
+        found = storages[address]
+        found[2][kind] += -1 if size == RELEASED else 1
+        billed = next((kind for kind, claims in enumerate(found[2]) if claims > 0), None)
+        if billed is None:
+            del storages[address]
+        if billed == found[1]:
+            continue
+        for changed, change in ((found[1], -found[0]), (billed, found[0])):
+            if changed is not None and change:
+                held[changed] += change
+                yield moment, changed, held[changed]
+        found[1] = billed

@@ -85,9 +85,9 @@ def test_samples_are_bytes_held_from_a_time_on():
     assert ledger.samples() == [
         (0.0, "communication", 40),
         (1.0, "communication", 0),
-        (2.0, "activation", 40),
-        (3.0, "activation", 0),
-        (4.0, "communication", 40),
+        (1.0, "activation", 40),
+        (2.0, "activation", 0),
+        (2.0, "communication", 40),
     ]
 
 
