@@ -11,6 +11,7 @@ import json
 
 import pytest
 
+from minipar.learn import hints
 from minipar.learn.lesson import lesson
 from tests.lessons.splice import LESSONS, blocks_of, read
 
@@ -83,6 +84,9 @@ def answered(page, of):
 
 
 def solved(page, of, lab):
+    for name in hints.names(of):
+        page.click("check", f"Show {name}")
+        page.until(lambda name=name: name.capitalize() in page.text("check"), what=name)
     type_and_run(page, blocks_of(of.file)[0])
     page.until(lambda: verdict(page)[:1] not in ([], ["Not started yet."]), 60, what="a verdict")
     assert verdict(page)[0] == "Right."
@@ -94,10 +98,24 @@ def solved(page, of, lab):
 def reloaded(page):
     page.reload()
     page.wait_drawn()
-    page.until(
-        lambda: "see" in page.drawn() and state(page) == "done", what="the picture after a reload"
-    )
+    page.until(lambda: "see" in page.drawn() and state(page) == "done", what="the picture after a reload")
     assert not page.broken()
+
+
+def test_the_map_says_where_to_go_on(open_notebook, lab):
+    page = open_notebook("index.ipynb")
+    lab.state.mkdir(exist_ok=True)
+    (lab.state / "progress.json").write_text(json.dumps({"version": 1, "lessons": {"00": {"passed": "2026-01-31"}}}))
+    page.run_all()
+    ticked = page.cell("map").locator("tr", has_text="✓")
+    assert ticked.count() == 1 and "00 Devices" in ticked.inner_text()
+    assert "Continue here: 01 Memory" in page.text("map")
+    links = page.cell("map").locator("td a").evaluate_all("links => links.map(link => link.href.split('?')[0])")
+    assert [link.split("/")[-1] for link in links] == [f"{name}.ipynb" for name in LESSONS]
+    page.pictures("index", ["map", "needs", "progress"])
+    page.theme("dark")
+    assert page.faint() == []
+    page.assert_sound()
 
 
 @pytest.mark.slow

@@ -1,7 +1,10 @@
-"""Four ranks wait for each other, for ever. Does the learner get out, and are they told what happened?
+"""Four ranks wait for each other, or train for hours. Does the learner get out, and are they told what happened?
 
-Once by the square button (Interrupt), once by Stop in the panel of a run; each time the kernel and the pool live on.
+Once by the square button (Interrupt), once by Stop in the panel of a run; each time the kernel and the pool live on,
+and a training keeps the weights of its last full step.
 """
+
+import re
 
 IMPORTS = """
 import minipar, time
@@ -62,4 +65,57 @@ def test_stop_ends_a_deadlock_and_says_so(open_notebook):
     type_and_run(page, "after")
     page.wait_idle()
     assert page.text("after").strip() == "[0, 1, 2, 3]"
+    page.assert_sound()
+
+
+TRAINING = """
+import minipar
+from minipar import learn
+pool = minipar.WorkerPool(4)
+model = minipar.GPT(layers=4, hidden=32, context=32)
+plan = minipar.Plan(mesh=minipar.Mesh(pipe=4), schedule=minipar.one_f_one_b(ranks=4, microbatches=4))
+batch = minipar.text_batch(batch=8, context=32)
+
+def training(steps, resume=False):
+    return minipar.train(pool, plan, model, batch, steps=steps, resume=resume,
+                         progress=lambda word: print("step", word["step"]))
+"""
+GO_ON = "print(training(3, resume=True).step)"
+
+
+def steps_kept(page, cell: str) -> int:
+    """The step that the story of a stopped training names."""
+    found = re.search(r"Stopped after step (\d+): the weights of that step are kept in the workers.", page.text(cell))
+    assert found, page.text(cell)
+    return int(found[1])
+
+
+def test_interrupt_ends_a_training_after_a_full_step(open_notebook):
+    page = open_notebook([("setup", TRAINING), ("train", "training(100_000)"), ("after", GO_ON)])
+    page.run_all(wait=False)
+    page.until(lambda: "step" in page.text("train"), what="a training under way")
+    page.interrupt()
+    page.wait_idle()
+    kept = steps_kept(page, "train")
+    type_and_run(page, "after")
+    page.wait_idle()
+    assert page.text("after").split()[-1] == str(kept + 3)
+
+
+def test_stop_ends_a_training_in_mid_run(open_notebook):
+    run = 'run = learn.run("00", lambda: {"out": training(100_000)})'
+    page = open_notebook([("setup", TRAINING), ("predict", 'learn.ask("00")'), ("run", run), ("after", GO_ON)])
+    page.run_all()
+    panel = page.cell("run").locator(".minipar-panel").first
+    page.cell("predict").locator("label.option").first.click()
+    page.click("predict", "Lock my answer")
+    page.until(lambda: panel.get_attribute("data-state") == "ready")
+    page.click("run", "Run")
+    page.until(lambda: re.search(r"step \d+ of 100000, loss", page.text("run")), what="progress with the loss")
+    page.click("run", "Stop")
+    page.until(lambda: panel.get_attribute("data-state") == "stopped", what="the panel to say that it stopped")
+    kept = steps_kept(page, "run")
+    type_and_run(page, "after")
+    page.wait_idle()
+    assert page.text("after").split()[-1] == str(kept + 3)
     page.assert_sound()
