@@ -6,7 +6,7 @@
         waiting     rank -> the rank whose message it waits for, when nobody can go on any more
         missing     (rank, peer): a rank that sent to, or waits for, a peer that does not exist
         left        messages that were sent and never collected
-        error       (rank, exception) of the first rank that raised
+        error       (rank, exception) of the lowest rank that raised
 
 One thread a rank, one lock, letters kept until they are collected.  A standstill is seen at once, without waiting for
 a time limit: that is why a check rehearses before it runs on real processes.
@@ -92,7 +92,7 @@ class _Stage:
         if self.halted:
             raise Halt
         if not isinstance(peer, int) or not 0 <= peer < self.seen.ranks:
-            if self.seen.missing is None:
+            if self.seen.missing is None or rank < self.seen.missing[0]:  # the lowest rank's, whichever thread was first
                 self.seen.missing = (rank, peer)
             raise Halt
 
@@ -136,7 +136,7 @@ def rehearse(program: Callable, ranks: int, *arguments: Any, limit: float = LIMI
             except Halt:
                 pass
             except BaseException as error:
-                if stage.seen.error is None and not stage.halted:
+                if not stage.halted and (stage.seen.error is None or rank < stage.seen.error[0]):
                     stage.seen.error = (rank, error)
         said.append(printed.text())
         stage.leave(rank)
