@@ -92,7 +92,7 @@ class _Stage:
         if self.halted:
             raise Halt
         if not isinstance(peer, int) or not 0 <= peer < self.seen.ranks:
-            if self.seen.missing is None or rank < self.seen.missing[0]:  # the lowest rank's, whichever thread was first
+            if self.seen.missing is None or rank < self.seen.missing[0]:  # not the fastest thread
                 self.seen.missing = (rank, peer)
             raise Halt
 
