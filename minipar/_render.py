@@ -61,8 +61,9 @@ def main(words: list[str]) -> int:
 
 
 def chosen(words: list[str]) -> list[Path]:
-    """The notebooks meant by "04", "index" or nothing at all."""
+    """The notebooks meant by "04", "index", a file's name, or nothing at all."""
     files = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    words = [Path(word).stem for word in words]
     unknown = [word for word in words if not any(file.stem.startswith(word) for file in files)]
     if unknown or not files:
         there = ", ".join(file.stem for file in files) or "none"

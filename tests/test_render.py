@@ -91,7 +91,8 @@ def test_an_unknown_lesson_is_refused_with_those_there_are(tmp_path, monkeypatch
     monkeypatch.setattr(_render, "ROOT", tmp_path)
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / "04_gpipe.ipynb").touch()
-    assert [path.stem for path in _render.chosen(["04"])] == ["04_gpipe"]
+    for word in ("04", "04_gpipe", "notebooks/04_gpipe.ipynb"):
+        assert [path.stem for path in _render.chosen([word])] == ["04_gpipe"]
     with pytest.raises(Refusal, match="there is no notebook 77; there are: 04_gpipe"):
         _render.chosen(["77"])
 

@@ -3,17 +3,16 @@
 They run last: what fails quickly should fail first, and playwright's event loop stays out of the other tests' way.
 """
 
-import os
 import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from minipar._browser import NO_BROWSER, LabBrowser, find_browser
+from minipar._browser import LabBrowser
 from minipar._lab import LabServer
 from minipar._lessons import copy_lessons
-from tests.browser.lab import LearnerPage, notebook
+from tests.browser.lab import LearnerPage, notebook, require_browser
 
 HERE = Path(__file__).parent
 AS_A_LEARNER = {"MINIPAR_UNATTENDED": "", "MINIPAR_PACE": ""}
@@ -30,8 +29,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def browser():
     """One Chromium for all tests: skipped on a laptop that has none, an error where CI is set."""
-    if find_browser() is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
+    require_browser()
     with LabBrowser() as chromium:
         yield chromium
 

@@ -17,13 +17,15 @@ test in this folder takes the fixture `open_notebook` (conftest.py):
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import nbformat
+import pytest
 
-from minipar._browser import NotebookPage
+from minipar._browser import NO_BROWSER, NotebookPage, find_browser
 
 OUTPUT = Path(__file__).parents[1] / "output"  # where pictures go; git does not see it
 PICTURE = "canvas, svg.main-svg, img, .minipar-strip"
@@ -32,6 +34,12 @@ BROKEN = (
     "Error displaying widget", "Loading widget", "Could not create a view", "Error creating widget",
     "Model not found", "model not found", "Please install anywidget",
 )  # fmt: skip
+
+
+def require_browser() -> None:
+    """Without a Chromium: skip on a laptop, with the line that installs one; fail where CI is set."""
+    if find_browser() is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(NO_BROWSER)
 
 
 def notebook(cells: Iterable[str | tuple[str, str] | nbformat.NotebookNode]) -> nbformat.NotebookNode:

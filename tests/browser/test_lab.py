@@ -1,6 +1,10 @@
 """Does the harness see what a learner would see? It is tried on notebooks with known faults."""
 
 import nbformat
+import pytest
+
+from minipar._browser import find_browser
+from tests.browser.lab import require_browser
 
 TEXT = nbformat.v4.new_markdown_cell("![elsewhere](https://example.com/picture.png)", id="text")
 FAULTS = [
@@ -42,3 +46,19 @@ def test_pictures_are_light_and_dark(open_notebook):
     assert [file.name for file in files] == ["harness_figure_light.png", "harness_figure_dark.png"]
     assert all(file.stat().st_size > 5_000 for file in files)
     page.assert_sound()
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_without_a_browser_a_laptop_skips_and_ci_fails(monkeypatch, ci, outcome):
+    monkeypatch.setenv("MINIPAR_BROWSER", "no-such-browser")
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="apt install chromium"):
+        require_browser()
+
+
+def test_the_chosen_browser_comes_first(monkeypatch, tmp_path):
+    mine = tmp_path / "my-browser"
+    mine.write_text("#!/bin/sh\n")
+    mine.chmod(0o755)
+    monkeypatch.setenv("MINIPAR_BROWSER", str(mine))
+    assert find_browser() == str(mine)
