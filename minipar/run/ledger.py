@@ -73,7 +73,7 @@ class Ledger:
         storage = tensor.untyped_storage()
         address = storage.data_ptr()
         self._journal.append((self.clock(), address, storage.nbytes(), kind))
-        if kind == PARAMETER or kind == BATCH:
+        if kind in (PARAMETER, BATCH):
             self._lasting.add(address)
         return address
 
