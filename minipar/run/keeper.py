@@ -32,7 +32,7 @@ class Keeper:
         self.size, self.closed, self.crew = size, False, None
         self.held, self.stray = {}, []
         self._number = 0
-        self._folder = tempfile.mkdtemp(prefix="minipar-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+        self._folder = make_folder()
         self._settings = {**settings, "board": os.path.join(self._folder, "board")}
         self.restart()
 
@@ -150,3 +150,34 @@ class Keeper:
 
 def _is_cell(entry):
     return len(entry) == 4 and entry[1] is None  # source that stands in no file
+
+
+def make_folder():
+    """A new folder for one pool, in memory where there is such a place; folders of notebooks that died are removed.
+
+    A notebook that is killed cannot tidy up, and its workers may be killed while they do. So a folder's name says
+    whose it is, and the next pool of the same user removes what belongs to a process that is no more.
+    """
+    parent = "/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()
+    try:
+        space = os.stat("/proc/self/ns/pid").st_ino  # process numbers have a meaning only in their own name space
+    except OSError:
+        space = 0
+    family = f"minipar-{space}-"
+    for name in os.listdir(parent):
+        owner = name.removeprefix(family).split("-")[0]
+        if name.startswith(family) and owner.isdigit() and not _lives(int(owner)):
+            shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
+    return tempfile.mkdtemp(prefix=f"{family}{os.getpid()}-", dir=parent)
+
+
+def _lives(pid):
+    if sys.platform == "win32":
+        return True  # os.kill would end it there
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
