@@ -45,4 +45,4 @@ def plain_bundle(summary: str, figure) -> dict:
 
 
 PLOTLY = "application/vnd.plotly.v1+json"
-CONFIG = {"displaylogo": False, "responsive": True}
+CONFIG = {"displaylogo": False, "displayModeBar": False, "responsive": True}

@@ -2,11 +2,6 @@
 
 import json
 
-import pytest
-
-from minipar.learn import hints
-from minipar.learn.lesson import lesson
-
 WAIT = "Press Run above: this fills in by itself"
 SET_UP = "import minipar, time\nfrom minipar import learn\npool = minipar.WorkerPool(2)\nprint(pool)"
 
@@ -122,29 +117,3 @@ run = learn.run("00", lambda: {"out": pool.run(fails)})"""
     page.until(lambda: run_state(page) == "failed")
     assert "rank 1" in page.text("run") and "ZeroDivisionError" in page.text("run")
     assert "runner.py" not in page.text("run")
-
-
-@pytest.mark.parametrize("name", ["00_devices", "01_memory"])
-def test_a_lesson_walked_from_top_to_bottom(open_notebook, lab, name):
-    """As a learner would: a wrong answer, the run, all hints, the solution; with pictures of every drawing."""
-    of = lesson(name[:2])
-    page = open_notebook(f"{name}.ipynb")
-    page.run_all()
-    answer(page, 0)
-    page.until(lambda: run_state(page) == "ready")
-    page.click("run", "Run")
-    page.until(lambda: run_state(page) == "done", 120)
-    assert of.questions[0].options[0].answer in page.text("run")
-    page.until(lambda: WAIT not in page.text("see") + page.text("facts"))
-    assert verdict(page) == ["Not started yet."]
-    for button in hints.names(of):
-        page.click("check", f"Show {button}")
-        page.until(lambda button=button: button.capitalize() in page.text("check"))
-    put(page, "stub", hints.solution(of))
-    page.until(lambda: verdict(page)[:1] == ["Right."], 60)
-    entry = json.loads((lab.state / "progress.json").read_text())["lessons"][of.id]
-    assert entry["passed"] and entry["right"] == [False] and entry["measured"]
-    page.assert_sound()
-    cells = dict.fromkeys([*page.drawn(), "play", "transfer"])
-    assert {"idea", "see", "check"} <= set(cells)
-    assert len(page.pictures(name, cells)) == 2 * len(cells)
