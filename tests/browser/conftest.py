@@ -9,6 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from minipar.__main__ import LAB_DEFAULTS
 from minipar._browser import LabBrowser
 from minipar._lab import LabServer
 from minipar._lessons import copy_lessons
@@ -40,7 +41,8 @@ def lab(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("learner")
     copy_lessons(folder)
     state = tmp_path_factory.mktemp("state")
-    with LabServer(folder, {**AS_A_LEARNER, "MINIPAR_STATE": str(state)}) as server:
+    environment = {**AS_A_LEARNER, "MINIPAR_STATE": str(state), "JUPYTER_CONFIG_PATH": str(LAB_DEFAULTS)}
+    with LabServer(folder, environment) as server:
         server.state = state
         yield server
 

@@ -4,7 +4,7 @@ import nbformat
 import pytest
 
 from minipar._browser import find_browser
-from tests.browser.lab import require_browser
+from tests.browser.lab import LearnerPage, require_browser
 
 TEXT = nbformat.v4.new_markdown_cell("![elsewhere](https://example.com/picture.png)", id="text")
 FAULTS = [
@@ -62,3 +62,15 @@ def test_the_chosen_browser_comes_first(monkeypatch, tmp_path):
     mine.chmod(0o755)
     monkeypatch.setenv("MINIPAR_BROWSER", str(mine))
     assert find_browser() == str(mine)
+
+
+def test_reopened_another_day_the_pictures_are_still_there(open_notebook, browser, lab):
+    page = open_notebook([("play", "import minipar\nminipar.explore.pipeline()")])
+    page.run_all()
+    page.save()
+    page.close()
+    again = browser.open(lab, page.path, LearnerPage)
+    again.page.wait_for_selector("canvas[data-rev]", state="attached")
+    assert again.broken() == []
+    assert "33 slots" in again.text("play")
+    again.close()
