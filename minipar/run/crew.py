@@ -42,6 +42,7 @@ def _calm():
     """While processes start: hides `__main__`, or an unguarded script runs again in each; one thread in the server."""
     real = sys.modules["__main__"]
     wanted = {"OPENBLAS_NUM_THREADS": "1", "PYTORCH_NVML_BASED_CUDA_CHECK": "1"}
+    wanted["OMP_WAIT_POLICY"] = "PASSIVE"  # threads that wait spinning take seconds where others use the cores too
     wanted["PYTHONPATH"] = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     kept = {name: os.environ.get(name) for name in wanted}
     sys.modules["__main__"] = types.ModuleType("__main__")
