@@ -144,7 +144,8 @@ def main():
     if chosen.side:
         print(json.dumps(one_interpreter(chosen.side)))
         return
-    print(f"{RANKS} ranks on {os.cpu_count()} cores, python {sys.version.split()[0]}; medians of {chosen.rounds} rounds")
+    python = sys.version.split()[0]
+    print(f"{RANKS} ranks on {os.cpu_count()} cores, python {python}; medians of {chosen.rounds} rounds")
     print(f"load before: {os.getloadavg()[0]:.1f}\n")
     rounds = []
     for _ in range(chosen.rounds):
@@ -154,7 +155,8 @@ def main():
         ours, *others = (1000 * statistics.median(one[side][what] for one in rounds) for side in SIDES)
         aim = f"<= {1000 * AIMS[what]:g} ms" if what in AIMS else ""
         verdict = "" if what not in AIMS else "yes" if ours <= 1000 * AIMS[what] else "MISSED"
-        print(f"{what:6} {ours:9.2f} ms   {others[0]:9.2f} ms   {others[1]:9.2f} ms    {ours / others[0]:14.4f}, {ours / others[1]:.4f}"
+        first, second = (ours / other for other in others)
+        print(f"{what:6} {ours:9.2f} ms   {others[0]:9.2f} ms   {others[1]:9.2f} ms    {first:14.4f}, {second:.4f}"
               f"   {aim:10}  {verdict}")  # fmt: skip
     print(f"\nload after: {os.getloadavg()[0]:.1f}")
 

@@ -2,11 +2,12 @@
 
     python -m benchmarks.slider > benchmarks/slider.txt             see also --rounds, --keys
 
-A real JupyterLab in Chromium. Two notebooks, each with a slider for the number of microbatches, 96 or 95: GPipe on eight
-ranks, 1,536 bars. One is `minipar.explore.pipeline`, with its strips and its readout; the other is the same prediction
+A real JupyterLab in Chromium. Two notebooks, each with a slider for the number of microbatches, 96 or 95: GPipe on
+eight ranks, 1,536 bars. One is `minipar.explore.pipeline`, with its strips and its readout; the other is the same prediction
 as a bar chart in a plotly FigureWidget, its arrays replaced in one batch. A key is pressed on the slider's handle; the
 clock runs from that key's event to the end of the frame that shows the last change of the picture (the canvas, or the
-SVG's bars). The two take turns. What is on the screen at the end is checked: its number of bars, its number of microbatches.
+SVG's bars). The two take turns. What is on the screen at the end is checked: its
+number of bars, its number of microbatches.
 """
 
 import argparse
@@ -123,7 +124,8 @@ def main():
     options.add_argument("--keys", type=int, default=10)
     chosen = options.parse_args()
     taken = ([], [])
-    print(f"{RANKS} ranks, {2 * RANKS * MICROBATCHES:,} bars; {chosen.rounds} visits to each side, {chosen.keys} keys a visit")
+    bars = f"{2 * RANKS * MICROBATCHES:,} bars"
+    print(f"{RANKS} ranks, {bars}; {chosen.rounds} visits to each side, {chosen.keys} keys a visit")
     print(f"load before: {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, LabBrowser() as browser:
         sides = (

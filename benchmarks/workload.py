@@ -146,7 +146,7 @@ def summed_up(by_rank: list[list[Taken]]) -> Taken:
 
 
 def visits(first, second, pairs: int) -> list[tuple]:
-    """Calls the two sides by turns: [(what the first gave, what the second gave)]; the very first pair does not count."""
+    """Calls the two sides by turns: [(what the first gave, what the second gave)]; the first pair does not count."""
     found = []
     for pair in range(pairs + 1):
         given = {}
