@@ -4,10 +4,10 @@
 
 A real JupyterLab in Chromium. Two notebooks, each with a slider for the number of microbatches, 96 or 95: GPipe on
 eight ranks, 1,536 bars. One is `minipar.explore.pipeline`, with its strips and its readout; the other is the same
-prediction as a bar chart in a plotly FigureWidget, its arrays replaced in one batch. A key is pressed on the slider's handle; the
-clock runs from that key's event to the end of the frame that shows the last change of the picture (the canvas, or the
-SVG's bars). The two take turns. What is on the screen at the end is checked: its
-number of bars, its number of microbatches.
+prediction as a bar chart in a plotly FigureWidget, its arrays replaced in one batch. A key is pressed on the slider's
+handle; the clock runs from that key's event to the end of the frame that shows the last change of the picture (the
+canvas, or the SVG's bars). The two take turns. What is on the screen at the end is checked: its number of bars, its
+number of microbatches.
 """
 
 import argparse
