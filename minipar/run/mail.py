@@ -43,11 +43,12 @@ class Mail:
     def __init__(self, w, lowered: Lowered, forms, pacer=None):
         self.w, self.ordered, self.forms = w, lowered.ordered, forms
         self.link = pacer.link if pacer is not None else None
-        self.microbatches = lowered.schedule.microbatches
         self.first, self.following = _queues(lowered.programs[w.rank])
         self.proofs = _proofs(lowered, w.rank)
         values = {step.value for step in lowered.programs[w.rank] if isinstance(step, Send | Recv)}
-        names = {tag(value, self.microbatches): name(value) for value in values}
+        self.tags = {value: tag(value, lowered.schedule.microbatches) for value in values}
+        self.names = {value: name(value) for value in values}
+        names = {self.tags[value]: self.names[value] for value in values}
         w.name_tags(lambda number: names.get(number & ~STAMP, ""))
         self.posted: dict[Value, tuple] = {}  # receives under way: value -> (work, buffer, source, stamp)
         self.sent: dict[Value, tuple] = {}  # sends not yet known to have arrived: value -> (work, tensor, stamp)
@@ -77,7 +78,7 @@ class Mail:
         if recorder.keeps_spans:
             ended = recorder.clock()
             recorder.add(Recv(value, source), started, ended)
-            recorder.message(source, self.w.rank, buffer.nbytes, UNKNOWN, ended, name(value))
+            recorder.message(source, self.w.rank, buffer.nbytes, UNKNOWN, ended, self.names[value])
         for other in self.proofs.get(value, ()):
             self._arrived(other)
         return buffer
@@ -91,9 +92,9 @@ class Mail:
             recorder.memory.hold(compact, COMMUNICATION)
             recorder.memory.release(tensor, COMMUNICATION)
             tensor = compact
-        number = tag(value, self.microbatches)
+        number = self.tags[value]
         if recorder.keeps_spans:
-            recorder.message(self.w.rank, peer, tensor.nbytes, recorder.clock(), UNKNOWN, name(value))
+            recorder.message(self.w.rank, peer, tensor.nbytes, recorder.clock(), UNKNOWN, self.names[value])
         stamp = None
         if self.link is not None:
             time = torch.tensor([recorder.clock()], dtype=torch.float64, device=self.w.device)
@@ -113,7 +114,7 @@ class Mail:
         shape, dtype = self._form(value)
         buffer = torch.empty(shape, dtype=dtype, device=self.w.device)
         self.w.recorder.memory.hold(buffer, COMMUNICATION)
-        number = tag(value, self.microbatches)
+        number = self.tags[value]
         work, stamp = self.w.post_recv(buffer, source, number), None
         if self.link is not None:
             time = torch.empty(1, dtype=torch.float64, device=self.w.device)
