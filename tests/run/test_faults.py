@@ -434,7 +434,7 @@ def test_a_pool_closed_while_a_call_runs():
 
 def test_stopped_while_the_workers_start():
     with WorkerPool(2) as pool:
-        run = pool.start(well)
+        run = pool.start(will_not_go)  # workers that were quick must not have ended before the stop
         run.stop()
         with pytest.raises(RemoteInterrupt):
             run.result(30)
