@@ -10,7 +10,8 @@ The peers are the two ways torch itself has of running a function on several pro
 (results come through a queue; there are no results otherwise) and torch elastic (`elastic_launch`, what torchrun calls
 inside) in its fastest form, fork, which a notebook that has used its threads or a GPU cannot use. Both start new
 processes for every call, so their "warm" is a start from an interpreter that has loaded torch.
-Each round asks the three in turn, each in an interpreter of its own; medians over the rounds.
+Each round asks the three in turn, each in an interpreter of its own; medians over the rounds. One round before, which
+does not count, leaves torch compiled to bytecode on the disk, as any earlier import of it does.
 """
 
 import argparse
@@ -148,8 +149,9 @@ def main():
     print(f"{RANKS} ranks on {os.cpu_count()} cores, python {python}; medians of {chosen.rounds} rounds")
     print(f"load before: {os.getloadavg()[0]:.1f}\n")
     rounds = []
-    for _ in range(chosen.rounds):
+    for _ in range(chosen.rounds + 1):
         rounds.append({side: json.loads(fresh(side)) for side in SIDES})
+    del rounds[0]
     print(f"{'':6} {'minipar':>12}   {'spawn':>12}   {'elastic':>12}    ratio to spawn, elastic   aim         met")
     for what in ("cold", "warm", "1 MB"):
         ours, *others = (1000 * statistics.median(one[side][what] for one in rounds) for side in SIDES)
@@ -164,7 +166,8 @@ def main():
 def fresh(side):
     """What `one_interpreter` says in a fresh one."""
     command = [sys.executable, "-m", "benchmarks.pool", "--side", side]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=variables)
     return done.stdout.splitlines()[-1]
 
 
