@@ -1,7 +1,10 @@
 """How does one model lie on one set of devices?
 
     layers   embedding  1  2 | 3  4 | 5  6 | 7  8  head      cuts: which layers are which stage
-    ranks            0       |   1  |   2  |     3           schedule: which rank runs which stage, and in which order
+    pipe            0        |   1  |   2  |     3           schedule: who runs which stage, and in which order
+    tensor   every stage's matrices, heads and words in equal slices
+    data     every stage again, for other texts of the batch
+    context  every stage again, for other positions of the texts
 
 A plan is data: nothing is built and no process is asked. The cuts may be left open until a model is there to be cut.
 """
@@ -9,36 +12,82 @@ A plan is data: nothing is built and no process is asked. The cuts may be left o
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from minipar.plan.actions import B, F
 from minipar.plan.check import problems
+from minipar.plan.deal import DEALS, deal
 from minipar.plan.mesh import Mesh
 from minipar.plan.schedule import Schedule
 from minipar.plan.split import split
 
+AXES = ("pipe", "data", "tensor", "context")
+COLLECTIVES = ("backend", "ring")
+
 
 @dataclass(frozen=True)
 class Plan:
-    """A mesh, a schedule and, if given, the cuts: one range of layer numbers a stage, in order.
+    """A mesh of any of the axes pipe, data, tensor and context; a schedule; and, if given, the cuts.
 
-    Without cuts, `cut(model)` balances the model's own costs. ValueError when the schedule needs other ranks than the
-    mesh has, or the cuts are not one range for each stage.
+    schedule: for the ranks of the pipe axis; without a pipe axis one stage does the whole batch at once, or in the
+    microbatches of a schedule for one rank. cuts: one range of layer numbers a stage, in order; without them
+    `cut(model)` balances the model's own costs. sequence_parallel: between the sliced layers each tensor rank holds
+    its own positions only. overlap: the backward's sum over the tensor axis runs beside the weight gradient's product.
+    deal: how positions are dealt over the context axis ("zigzag", "contiguous", "striped"). collectives: "backend", or
+    "ring" for our own from send and receive alone, whose every message stands in the trace.
+
+    ValueError when the schedule needs other ranks than the mesh has, or the cuts are not one range for each stage.
     """
 
     mesh: Mesh
-    schedule: Schedule
+    schedule: Schedule | None = None
     cuts: tuple[range, ...] | None = None
+    sequence_parallel: bool = False
+    overlap: bool = False
+    deal: str = "zigzag"
+    collectives: str = "backend"
 
     def __post_init__(self):
-        if "pipe" not in self.mesh.axes:
-            raise ValueError(f"{self.mesh!r} has no axis for the pipeline: write Mesh(pipe={self.schedule.ranks})")
-        if self.mesh.axes["pipe"] != self.schedule.ranks or self.mesh.size != self.schedule.ranks:
-            raise ValueError(f"the schedule is for {self.schedule.ranks} ranks, and {self.mesh!r} has {self.mesh.size}")
+        unknown = [name for name in self.mesh.axes if name not in AXES]
+        if unknown:
+            raise ValueError(f"{self.mesh!r} has an axis {unknown[0]!r}: a plan knows {', '.join(AXES)}")
+        if self.schedule is None:
+            object.__setattr__(self, "schedule", _one_stage(self.mesh))
+        self._match_ranks()
+        _choose("deal", self.deal, DEALS)
+        _choose("collectives", self.collectives, COLLECTIVES)
         if self.cuts is not None:
             object.__setattr__(self, "cuts", _as_ranges(self.cuts, self.schedule.stages))
+
+    def _match_ranks(self) -> None:
+        ranks, mesh = self.schedule.ranks, self.mesh
+        if "pipe" not in mesh.axes and ranks > 1:
+            raise ValueError(f"{mesh!r} has no axis for the pipeline: write Mesh(pipe={ranks})")
+        if self.size("pipe") != ranks:
+            where = "" if len(mesh.axes) == 1 else " on its pipe axis"
+            raise ValueError(f"the schedule is for {ranks} ranks, and {mesh!r} has {self.size('pipe')}{where}")
 
     @property
     def ranks(self) -> int:
         """How many workers it takes."""
-        return self.schedule.ranks
+        return self.mesh.size
+
+    def size(self, axis: str) -> int:
+        """How many ranks this axis has: 1 where the mesh does not name it."""
+        return self.mesh.axes.get(axis, 1)
+
+    def place(self, rank: int) -> dict[str, int]:
+        """This rank's place on each of the four axes: 0 where the mesh does not name one."""
+        return {**dict.fromkeys(AXES, 0), **self.mesh.coordinates(rank)}
+
+    @property
+    def pipelines(self) -> tuple[tuple[int, ...], ...]:
+        """The groups of ranks that run the schedule together, each in the order of the pipe axis."""
+        if "pipe" in self.mesh.axes:
+            return self.mesh.groups("pipe")
+        return tuple((rank,) for rank in range(self.ranks))
+
+    def pipeline_of(self, rank: int) -> tuple[int, ...]:
+        """The pipeline that this rank belongs to."""
+        return next(ranks for ranks in self.pipelines if rank in ranks)
 
     def cut(self, model) -> tuple[range, ...]:
         """The layers of each stage, for a model with `costs()`. ValueError when the cuts do not cover its layers."""
@@ -51,13 +100,60 @@ class Plan:
 
     def stages_of(self, rank: int) -> tuple[int, ...]:
         """The stages that stand on this rank."""
-        return tuple(stage for stage, home in enumerate(self.schedule.placement) if home == rank)
+        home = self.place(rank)["pipe"]
+        return tuple(stage for stage, there in enumerate(self.schedule.placement) if there == home)
+
+    def texts_of(self, rank: int, texts: int) -> range:
+        """Which texts of a batch of so many this rank reads: one piece in a row for each place on the data axis."""
+        share = texts // self.size("data")
+        at = self.place(rank)["data"]
+        return range(at * share, (at + 1) * share)
+
+    def positions_of(self, rank: int, length: int) -> tuple[int, ...]:
+        """Which positions of a text of this length this rank reads, as they are dealt over the context axis."""
+        return deal(self.deal, self.place(rank)["context"], self.size("context"), length)
 
     def require_sound(self) -> None:
         """ValueError with every problem of the schedule in a sentence, if it has one."""
         found = problems(self.schedule)
         if found:
             raise ValueError("This schedule cannot run. " + " ".join(str(problem) for problem in found))
+
+    def require_batch(self, texts: int, length: int | None = None) -> None:
+        """ValueError where a batch of so many texts, each so long, cannot be shared out evenly.
+
+        length: not needed where no axis cuts the positions.
+        """
+        count, data, slices = self.schedule.microbatches, self.size("data"), self.size("tensor")
+        if texts % data:
+            raise ValueError(f"a batch of {texts} texts cannot be shared by data={data} ranks: each takes as many")
+        if texts // data < count:
+            batch = f"a batch of {texts // data}" + (f" on each of {data} data ranks" if data > 1 else "")
+            raise ValueError(f"{count} microbatches cannot be cut from {batch}: each needs at least one text.")
+        if length is None:
+            return
+        here = len(self.positions_of(0, length))  # refuses a length that cannot be dealt
+        if self.sequence_parallel and here % slices:
+            raise ValueError(
+                f"sequence_parallel cuts {here} positions into tensor={slices} equal parts, and {here} / {slices} "
+                f"is not whole"
+            )
+
+
+def _one_stage(mesh: Mesh) -> Schedule:
+    """Forward and backward of the whole batch at once, for a mesh whose pipe axis has one rank or is not there."""
+    ranks = mesh.axes.get("pipe", 1)
+    if ranks > 1:
+        raise ValueError(
+            f"{mesh!r} has a pipeline of {ranks} ranks and no schedule: "
+            f"give one, as in schedule=minipar.one_f_one_b({ranks}, microbatches=8)"
+        )
+    return Schedule("one stage", ((F(0, 0), B(0, 0)),))
+
+
+def _choose(name: str, word: str, words) -> None:
+    if word not in words:
+        raise ValueError(f"{name}={word!r}: choose {' or '.join(map(repr, words))}")
 
 
 def _as_ranges(cuts: Sequence, stages: int) -> tuple[range, ...]:

@@ -2,10 +2,20 @@
 
 Named axes over ranks, the last one varying fastest: ``Mesh(data=2, pipe=4)`` puts rank 5 at data 1, pipe 1. A group
 along an axis is the ranks that differ in that coordinate alone. Arithmetic only; no process is asked.
+
+Megatron writes an order as a string and reads it the other way round, the first one varying fastest:
+
+    Mesh.ordered("tp-cp-ep-dp-pp", tensor=2, pipe=2)      ==      Mesh(pipe=2, tensor=2)
+
+    pipe 0   0 1        neighbours in number are neighbours on the tensor axis, which talks most:
+    pipe 1   2 3        ranks of one box are numbered in a row, so the busiest axis stays inside the box
 """
 
 from itertools import product
 from math import prod
+
+#: How Megatron's order strings call the axes (tensor, context, expert, data and pipeline parallel).
+SHORT = {"tp": "tensor", "cp": "context", "ep": "expert", "dp": "data", "pp": "pipe"}
 
 
 class Mesh:
@@ -21,6 +31,26 @@ class Mesh:
                 raise ValueError(f"axis {name} must have a whole number of ranks, 1 or more, not {size!r}")
         object.__setattr__(self, "_axes", tuple(axes.items()))
 
+    @classmethod
+    def ordered(cls, order: str, **axes: int) -> "Mesh":
+        """A mesh in the rank order of a string such as "tp-cp-ep-dp-pp": the first axis varies fastest.
+
+        Axes of the string that are not given are left out. ValueError for a word that is no axis, an axis that stands
+        twice, and a given axis that the string does not name. Source: Megatron-LM, `RankGenerator`.
+        """
+        words = order.split("-")
+        for word in words:
+            if word not in SHORT:
+                known = ", ".join(f"{short} ({name})" for short, name in SHORT.items())
+                raise ValueError(f"the order {order!r} names {word!r}, which is no axis: there are {known}")
+            if words.count(word) > 1:
+                raise ValueError(f"the order {order!r} names {word} {words.count(word)} times: once is enough")
+        names = [SHORT[word] for word in words]
+        for name in axes:
+            if name not in names:
+                raise ValueError(f"{name}={axes[name]} has no place in the order {order!r}")
+        return cls(**{name: axes[name] for name in reversed(names) if name in axes})
+
     def __setattr__(self, name, value):
         raise AttributeError("a mesh does not change: make a new one")
 
@@ -28,6 +58,12 @@ class Mesh:
     def axes(self) -> dict[str, int]:
         """Axis name -> number of ranks, in order."""
         return dict(self._axes)
+
+    @property
+    def order(self) -> str:
+        """The rank order as Megatron writes it, fastest first: "tp-pp" for Mesh(pipe=2, tensor=2)."""
+        short = {name: word for word, name in SHORT.items()}
+        return "-".join(short.get(name, name) for name, _ in reversed(self._axes))
 
     @property
     def size(self) -> int:

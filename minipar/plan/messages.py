@@ -10,9 +10,9 @@ A value that one rank makes and another reads becomes a Send and a Recv. Two for
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from minipar.plan.actions import Recv, Send, Step, Value, makes, reads
+from minipar.plan.actions import Action, Recv, Send, Step, Value, makes, reads
 from minipar.plan.order import walk
 from minipar.plan.schedule import Schedule
 from minipar.plan.simulate import predict
@@ -30,6 +30,21 @@ class Lowered:
     def messages(self) -> int:
         """How many messages travel in one step."""
         return sum(isinstance(step, Send) for program in self.programs for step in program)
+
+    def on(self, ranks: tuple[int, ...]) -> "Lowered":
+        """The same programs, carried out by these ranks of a larger call: peer 1 becomes ranks[1].
+
+        On a mesh of several axes every pipeline is such a group. `programs` still counts by rank of the call; ranks of
+        other pipelines have nothing to do in it.
+        """
+        if ranks == tuple(range(len(self.programs))):
+            return self
+        programs: list[tuple[Step, ...]] = [()] * (max(ranks) + 1)
+        for rank, program in zip(ranks, self.programs, strict=True):
+            programs[rank] = tuple(
+                step if isinstance(step, Action) else step._replace(peer=ranks[step.peer]) for step in program
+            )
+        return replace(self, programs=tuple(programs))
 
 
 def lower(schedule: Schedule, ordered: bool = False) -> Lowered:

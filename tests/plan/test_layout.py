@@ -38,7 +38,8 @@ def test_several_stages_a_rank():
     [
         (Mesh(tensor=2), None, "Mesh(tensor=2) has no axis for the pipeline: write Mesh(pipe=2)"),
         (Mesh(pipe=3), None, "the schedule is for 2 ranks, and Mesh(pipe=3) has 3"),
-        (Mesh(data=2, pipe=2), None, "the schedule is for 2 ranks, and Mesh(data=2, pipe=2) has 4"),
+        (Mesh(data=2, pipe=3), None, "the schedule is for 2 ranks, and Mesh(data=2, pipe=3) has 3 on its pipe axis"),
+        (Mesh(rows=2), None, "Mesh(rows=2) has an axis 'rows': a plan knows pipe, data, tensor, context"),
         (Mesh(pipe=2), [range(4)], "there are 2 stages and 1 cuts: give one range of layers for each stage"),
         (Mesh(pipe=2), [range(1), range(2, 4)], "layer 1 is in no stage: stage 1 starts at layer 2"),
         (Mesh(pipe=2), [range(2), range(1, 4)], "layer 1 is in stage 0 and in stage 1"),
@@ -49,6 +50,79 @@ def test_several_stages_a_rank():
 def test_refusals(mesh, cuts, sentence):
     with pytest.raises(ValueError) as refusal:
         Plan(mesh, gpipe(2, 3), cuts)
+    assert str(refusal.value) == sentence
+
+
+def test_on_a_mesh_every_pipeline_runs_the_schedule():
+    plan = Plan(Mesh(data=2, pipe=2), gpipe(2, 3))
+    assert (plan.ranks, plan.pipelines) == (4, ((0, 1), (2, 3)))
+    assert plan.pipeline_of(3) == (2, 3)
+    assert [plan.stages_of(rank) for rank in range(4)] == [(0,), (1,), (0,), (1,)]
+    assert plan.place(3) == {"pipe": 1, "data": 1, "tensor": 0, "context": 0}
+    assert (plan.size("data"), plan.size("tensor")) == (2, 1)
+
+
+def test_without_a_pipe_axis_there_is_one_stage():
+    plan = Plan(Mesh(tensor=2))
+    assert plan.schedule.programs == Schedule.parse("0F0 0B0").programs
+    assert plan.pipelines == ((0,), (1,))
+    assert Plan(Mesh(tensor=2), gpipe(1, 4)).schedule.microbatches == 4
+    assert Plan(Mesh(pipe=1, tensor=2)).schedule == plan.schedule
+
+
+def test_a_batch_is_dealt_by_texts_over_data_and_by_positions_over_context():
+    plan = Plan(Mesh(data=2, context=2))
+    assert [plan.texts_of(rank, 6) for rank in range(4)] == [range(3), range(3), range(3, 6), range(3, 6)]
+    assert [plan.positions_of(rank, 8) for rank in range(2)] == [(0, 1, 6, 7), (2, 3, 4, 5)]
+    assert Plan(Mesh(context=2), deal="striped").positions_of(1, 8) == (1, 3, 5, 7)
+
+
+@pytest.mark.parametrize(
+    ("plan", "texts", "length", "sentence"),
+    [
+        (
+            Plan(Mesh(data=2, pipe=2), gpipe(2, 2)), 7, None,
+            "a batch of 7 texts cannot be shared by data=2 ranks: each takes as many",
+        ),
+        (
+            Plan(Mesh(data=2, pipe=2), gpipe(2, 4)), 6, None,
+            "4 microbatches cannot be cut from a batch of 3 on each of 2 data ranks: each needs at least one text.",
+        ),
+        (
+            Plan(Mesh(tensor=4), sequence_parallel=True), 2, 10,
+            "sequence_parallel cuts 10 positions into tensor=4 equal parts, and 10 / 4 is not whole",
+        ),
+    ],
+)  # fmt: skip
+def test_a_batch_that_cannot_be_shared_is_refused(plan, texts, length, sentence):
+    with pytest.raises(ValueError) as refusal:
+        plan.require_batch(texts, length)
+    assert str(refusal.value) == sentence
+
+
+def test_a_length_that_cannot_be_dealt_is_refused():
+    with pytest.raises(ValueError, match="10 positions cannot be dealt zigzag"):
+        Plan(Mesh(context=2)).require_batch(2, 10)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (
+            lambda: Plan(Mesh(pipe=2, tensor=2)),
+            "Mesh(pipe=2, tensor=2) has a pipeline of 2 ranks and no schedule: "
+            "give one, as in schedule=minipar.one_f_one_b(2, microbatches=8)",
+        ),
+        (
+            lambda: Plan(Mesh(context=2), deal="bridge"),
+            "deal='bridge': choose 'contiguous' or 'zigzag' or 'striped'",
+        ),
+        (lambda: Plan(Mesh(tensor=2), collectives="own"), "collectives='own': choose 'backend' or 'ring'"),
+    ],
+)
+def test_choices_that_are_none_are_refused(make, sentence):
+    with pytest.raises(ValueError) as refusal:
+        make()
     assert str(refusal.value) == sentence
 
 

@@ -26,9 +26,28 @@ def test_a_mesh_is_a_value():
         mesh.pipe = 2
 
 
+def test_megatrons_order_is_read_with_the_first_axis_fastest():
+    mesh = Mesh.ordered("tp-cp-ep-dp-pp", tensor=2, pipe=2, data=2)
+    assert mesh == Mesh(pipe=2, data=2, tensor=2)
+    assert mesh.groups("tensor") == ((0, 1), (2, 3), (4, 5), (6, 7))
+    assert mesh.groups("data") == ((0, 2), (1, 3), (4, 6), (5, 7))
+    assert mesh.groups("pipe") == ((0, 4), (1, 5), (2, 6), (3, 7))
+    assert mesh.order == "tp-dp-pp"
+    assert Mesh.ordered("tp-pp-dp", tensor=2, pipe=2, data=2).groups("pipe") == ((0, 2), (1, 3), (4, 6), (5, 7))
+    assert Mesh.ordered(mesh.order, **mesh.axes) == mesh
+    assert Mesh(rows=2, tensor=3).order == "tp-rows"
+
+
 @pytest.mark.parametrize(
     ("act", "sentence"),
     [
+        (
+            lambda: Mesh.ordered("tp-xp", tensor=2),
+            "the order 'tp-xp' names 'xp', which is no axis: there are tp (tensor), cp (context), ep (expert), "
+            "dp (data), pp (pipe)",
+        ),
+        (lambda: Mesh.ordered("tp-pp-tp", tensor=2), "the order 'tp-pp-tp' names tp 2 times: once is enough"),
+        (lambda: Mesh.ordered("tp-pp", data=2), "data=2 has no place in the order 'tp-pp'"),
         (lambda: Mesh(), "a mesh needs at least one axis, as in Mesh(pipe=4)"),
         (lambda: Mesh(pipe=0), "axis pipe must have a whole number of ranks, 1 or more, not 0"),
         (lambda: Mesh(pipe=4).groups("tensor"), "this mesh has no axis 'tensor': it has pipe"),

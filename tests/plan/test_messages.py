@@ -47,3 +47,13 @@ def test_values_that_stay_on_their_rank_need_no_message():
 def test_a_schedule_that_cannot_end_is_not_lowered(ordered):
     with pytest.raises(Deadlock, match="Stuck: rank 0"):
         lower(Schedule.parse("0F0 0B0 0F1 0B1\n1F1 1F0 1B1 1B0"), ordered=ordered)
+
+
+def test_the_same_programs_for_other_ranks_of_a_larger_call():
+    lowered = lower(minipar.one_f_one_b(ranks=2, microbatches=2))
+    assert lowered.on((0, 1)) is lowered
+    moved = lowered.on((1, 3))
+    assert moved.programs[0] == moved.programs[2] == ()
+    assert [text(moved.programs[rank]) for rank in (1, 3)] == [text(program) for program in lowered.programs]
+    assert {step.peer for step in moved.programs[1] if isinstance(step, Send | Recv)} == {3}
+    assert moved.messages == lowered.messages
