@@ -74,6 +74,7 @@ class _Walk:
     def run(self) -> Iterator[tuple[int, Step, Sequence, Sequence]]:
         exists, waiting, position, needs, gives = self.exists, self.waiting, self.position, self.needs, self.gives
         ready = list(range(len(self.programs)))[::-1]
+        asked: dict = {}  # rank -> what the step it waits at needs: looked up once, however often it is woken
         while ready:
             rank = ready.pop()
             program = self.programs[rank]
@@ -82,9 +83,10 @@ class _Walk:
                 if self.unbuffered:  # a send may start once its receiver has come to the receive
                     exists.add(("arrived", rank, step))
                     ready += waiting.pop(("arrived", rank, step), ())
-                needed = needs(rank, step)
+                needed = asked.pop(rank, None) or needs(rank, step)
                 for need in needed:
                     if need not in exists:
+                        asked[rank] = needed
                         break
                 else:
                     position[rank] = at + 1
