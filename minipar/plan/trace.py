@@ -37,7 +37,10 @@ class Sample(NamedTuple):
 
 
 class Message(NamedTuple):
-    """``bytes`` went from rank ``source`` (handed over at ``sent``) to ``target`` (there at ``received``)."""
+    """``bytes`` really went from rank ``source`` (handed over at ``sent``) to ``target`` (there at ``received``).
+
+    ``collective``: the one of our own that it belongs to ("all_reduce"), or ""; ``layer``: who asked for it, or "".
+    """
 
     source: int
     target: int
@@ -45,6 +48,26 @@ class Message(NamedTuple):
     sent: float
     received: float
     what: str = ""
+    collective: str = ""
+    layer: str = ""
+
+
+class Collective(NamedTuple):
+    """Rank ``rank`` took part in ``what`` ("all_reduce") with ``ranks`` and put ``bytes`` in, for ``layer``.
+
+    ``own``: made of our own sends and receives, whose bytes stand in the trace's messages; a backend's collective does
+    not tell what it sends.
+    """
+
+    rank: int
+    what: str
+    axis: str
+    ranks: tuple[int, ...]
+    layer: str
+    bytes: int
+    start: float
+    end: float
+    own: bool
 
 
 @dataclass(frozen=True)
@@ -60,6 +83,8 @@ class Trace:
     messages: tuple[Message, ...] = ()
     hop: float = 0.0
     device: str = ""
+    collectives: tuple[Collective, ...] = ()
+    pipelines: tuple[tuple[int, ...], ...] = ()  # ranks that run one schedule together, where several such groups do
 
     @functools.cached_property
     def _by_rank(self) -> tuple[tuple[Span, ...], ...]:
@@ -146,23 +171,70 @@ class Trace:
         """The most bytes this rank held at once, all kinds together."""
         return max((sum(held.values()) for _, held in self.memory(rank)), default=0)
 
+    def _sent(self, collective: str | None, layer: str | None) -> Iterable[Message]:
+        for message in self.messages:
+            if (collective is None or message.collective == collective) and _within(message.layer, layer):
+                yield message
+
+    def traffic(self, collective: str | None = None, layer: str | None = None) -> tuple[tuple[int, ...], ...]:
+        """Bytes really sent, as rows: ``[source][target]``. Of one collective ("" is outside of all), of one layer.
+
+        A layer stands for all within it: "layers.3" is "layers.3.mlp" too. The backend's collectives are not in it.
+        """
+        table = [[0] * self.ranks for _ in range(self.ranks)]
+        for message in self._sent(collective, layer):
+            table[message.source][message.target] += message.bytes
+        return tuple(tuple(row) for row in table)
+
+    def sent(self, rank: int, collective: str | None = None, layer: str | None = None) -> int:
+        """Bytes this rank sent in messages of its own (see ``traffic``)."""
+        return sum(message.bytes for message in self._sent(collective, layer) if message.source == rank)
+
+    def received(self, rank: int, collective: str | None = None, layer: str | None = None) -> int:
+        """Bytes that came to this rank in messages (see ``traffic``)."""
+        return sum(message.bytes for message in self._sent(collective, layer) if message.target == rank)
+
+    def message_count(self, rank: int, collective: str | None = None, layer: str | None = None) -> int:
+        """How many messages this rank sent, empty ones too."""
+        return sum(message.source == rank for message in self._sent(collective, layer))
+
+    def calls(self, rank: int = 0, what: str | None = None, layer: str | None = None) -> int:
+        """How many collectives this rank took part in, ours and the backend's."""
+        return len(self._collectives(rank, what, layer))
+
+    def payload(self, rank: int = 0, what: str | None = None, layer: str | None = None) -> int:
+        """Bytes this rank put into collectives: what it had in hand, not what went over the wire."""
+        return sum(each.bytes for each in self._collectives(rank, what, layer))
+
+    def _collectives(self, rank: int, what: str | None, layer: str | None) -> list[Collective]:
+        mine = [each for each in self.collectives if each.rank == rank and _within(each.layer, layer)]
+        return [each for each in mine if what is None or each.what == what]
+
+    @functools.cached_property
+    def _pipeline(self) -> dict[int, int]:
+        return {rank: number for number, ranks in enumerate(self.pipelines) for rank in ranks}
+
     @functools.cached_property
     def _maker(self) -> dict:
-        return {value: span for span in self.actions() for value in makes(span.what)}
+        """(pipeline, value) -> the span that made it: replicas on a mesh make values of the same name."""
+        return {
+            (self._pipeline.get(span.rank), value): span for span in self.actions() for value in makes(span.what)
+        }
 
     def arrivals(self, span: Span) -> list[tuple[float, Span]]:
         """(when it could be used, the span that made it) for all that an action reads; a hop is added between ranks."""
         found = []
         for value in reads(span.what, self.stages - 1):
-            maker = self._maker.get(value)
+            maker = self._maker.get((self._pipeline.get(span.rank), value))
             if maker is not None:
                 found.append((maker.end + (self.hop if maker.rank != span.rank else 0.0), maker))
         return found
 
     def readers(self, span: Span) -> list[Span]:
         """The spans that read something this one made."""
-        made = set(makes(span.what))
-        return [other for other in self.actions() if made & set(reads(other.what, self.stages - 1))]
+        made, pipeline = set(makes(span.what)), self._pipeline.get(span.rank)
+        together = [other for other in self.actions() if self._pipeline.get(other.rank) == pipeline]
+        return [other for other in together if made & set(reads(other.what, self.stages - 1))]
 
     def critical_path(self) -> list[Span]:
         """A chain of spans, each the last thing the next one waited for, from the start of the step to its end."""
@@ -204,6 +276,10 @@ class Trace:
         """A time of this trace in words: slots plain, seconds in milliseconds, both from the start of the step."""
         shown = time - self.start
         return f"{shown:g}" if self.unit == "slots" else f"{shown * 1000:.0f} ms"
+
+
+def _within(layer: str, asked: str | None) -> bool:
+    return asked is None or layer == asked or bool(asked) and layer.startswith(f"{asked}.")
 
 
 def _running(changes: Iterable[tuple[float, int]]):

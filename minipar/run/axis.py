@@ -4,15 +4,45 @@
     0 1 2 3                    ranks on an axis are counted along the axis; .ranks are the call's own numbers
     4 5 6 7
 
+    axis.all_reduce(x)         by the backend (gloo, NCCL): quick; recorded with what each rank put in
+    axis.ring.all_reduce(x)    by our own sends and receives (collectives.py): every byte stands in the ledger
+    axis.subset([0, 2])        a ring of some of these ranks, which alone call it
+
 Every method here is called by all ranks of the axis, in the same order, or nobody returns. None changes its
-argument.
+argument. On an axis of one rank nothing is sent and nothing recorded.
 """
 
 import torch
 import torch.distributed as dist
 
-_SUMS = {"sum": dist.ReduceOp.SUM, "mean": dist.ReduceOp.SUM, "max": dist.ReduceOp.MAX, "min": dist.ReduceOp.MIN,
-         "product": dist.ReduceOp.PRODUCT}  # fmt: skip
+from minipar.run import collectives as our
+from minipar.run.oplog import Refusal, where
+
+_OPS = {"sum": dist.ReduceOp.SUM, "mean": dist.ReduceOp.SUM, "max": dist.ReduceOp.MAX, "min": dist.ReduceOp.MIN,
+        "product": dist.ReduceOp.PRODUCT}  # fmt: skip
+_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor  # torch's new names, and its old
+_scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
+_DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16,
+           torch.int8, torch.uint8, torch.bool, torch.complex64, torch.complex128]  # fmt: skip
+_ROW = 10  # a dtype, the number of dimensions, at most 8 dimensions
+
+
+class Pending:
+    """A collective under way. `.wait()` returns its result; until then the rank may compute."""
+
+    __slots__ = ("_work", "_result", "_divide")
+
+    def __init__(self, result, work=None, divide=1):
+        self._work, self._result, self._divide = work, result, divide
+
+    def wait(self):
+        """Returns when the collective is done (on a GPU: when the stream will wait for it), with its result."""
+        if self._work is not None:
+            self._work.wait()
+            self._work = None
+            if self._divide > 1:
+                self._result = self._result / self._divide
+        return self._result
 
 
 class Axis:
@@ -27,6 +57,24 @@ class Axis:
     def __repr__(self):
         return f"rank {self.rank} of {self.size} on axis {self.name!r}"
 
+    @property
+    def recorder(self):
+        """The recorder of this rank and call."""
+        return self._worker.recorder
+
+    @property
+    def ring(self):
+        """The same axis, with collectives made of our own sends and receives."""
+        return Ring(self.name, self.ranks, self._worker)
+
+    def subset(self, positions):
+        """A ring of the ranks at these positions of this axis, this one among them. The others need not call."""
+        places = [self._there(position) for position in positions]
+        if len(set(places)) < len(places) or self._worker.rank not in places:
+            raise Refusal(f"rank {self._worker.rank} is at position {self.rank} of axis {self.name!r}, "
+                          f"and the subset {list(positions)} must have it exactly once")  # fmt: skip
+        return Ring(self.name, places, self._worker)
+
     def send(self, tensor, to):
         """As `w.send`, `to` counted along the axis."""
         self._worker.send(tensor, to=self._there(to))
@@ -38,43 +86,214 @@ class Axis:
     def exchange(self, tensor, to, source):
         """Sends to one and receives from another (or the same) at once: a step around a ring that cannot deadlock."""
         if to == self.rank == source:
-            return tensor.clone()
+            return tensor.detach().clone()
         return self._worker.exchange(tensor, self._there(to), self._there(source))
 
-    def all_reduce(self, tensor, op="sum"):
-        """The sum ("mean", "max", "min", "product") over all ranks of the axis, on each. Shapes must be equal."""
-        if op not in _SUMS:
-            raise ValueError(f"all_reduce can do {', '.join(_SUMS)}, not {op!r}")
-        total = tensor.detach().clone().contiguous()
+    def all_reduce(self, tensor, op="sum", async_op=False):
+        """The sum ("mean", "max", "min", "product") over all ranks of the axis, on each. Shapes must be equal.
+
+        async_op: returns a Pending at once, whose `.wait()` gives the sum.
+        """
+        _known("all_reduce", op)
+        total, work, divide = _copy(tensor), None, self.size if op == "mean" else 1
         if self.size > 1:
-            dist.all_reduce(total, op=_SUMS[op], group=self._group())
-        return total / self.size if op == "mean" else total
+            self._announce(tensor, total.nbytes)
+            work = dist.all_reduce(total, op=_OPS[op], group=self._group(), async_op=True)
+        pending = Pending(total, work, divide)
+        return pending if async_op else pending.wait()
+
+    def reduce_scatter(self, tensor, dim=0, op="sum"):
+        """This rank's equal piece, along `dim`, of the sum over the axis. ValueError if `dim` does not divide."""
+        _known("reduce_scatter", op)
+        self._divides(tensor, dim)
+        if self.size == 1:
+            return _copy(tensor)
+        whole = tensor.detach().movedim(dim, 0).contiguous()
+        piece = whole.new_empty(whole.shape[0] // self.size, *whole.shape[1:])
+        self._announce(tensor, whole.nbytes, f" along {dim}")
+        _scatter(piece, whole, op=_OPS[op], group=self._group(), async_op=True).wait()
+        piece = piece.movedim(0, dim).contiguous()
+        return piece / self.size if op == "mean" else piece
 
     def all_gather(self, tensor, dim=0):
         """All ranks' tensors (of equal shape) joined along `dim`, on each of them."""
-        own = tensor.detach().contiguous()
+        own = torch.atleast_1d(tensor.detach()).contiguous()
         if self.size == 1:
             return own.clone()
-        parts = [torch.empty_like(own) for _ in range(self.size)]
-        dist.all_gather(parts, own, group=self._group())
-        return torch.cat(parts, dim=dim)
+        parts = own.new_empty(self.size * own.shape[0], *own.shape[1:])
+        self._announce(tensor, own.nbytes)
+        _gather(parts, own, group=self._group(), async_op=True).wait()
+        return parts if dim in (0, -own.dim()) else torch.cat(parts.chunk(self.size), dim=dim)
+
+    def all_to_all(self, parts):
+        """What each rank has for this one, as a list in rank order. `parts`: one tensor a rank, of one dtype.
+
+        Shapes may differ, also be empty: a small table of them is exchanged first, which is not counted.
+        """
+        parts = self._one_each(parts)
+        if self.size == 1:
+            return [_copy(parts[0])]
+        rows = [[_DTYPES.index(part.dtype), part.dim(), *part.shape] for part in parts]
+        table = torch.tensor([row + [0] * (_ROW - len(row)) for row in rows], device=parts[0].device)
+        shapes = torch.empty_like(table)
+        self._announce(None, None)
+        dist.all_to_all_single(shapes, table, group=self._group(), async_op=True).wait()
+        shapes = [row[2 : 2 + row[1]] for row in shapes.tolist()]
+        sent = torch.cat([part.detach().reshape(-1) for part in parts])
+        sizes = [torch.Size(shape).numel() for shape in shapes]
+        came = sent.new_empty(sum(sizes))
+        self._announce(None, sent.nbytes)
+        dist.all_to_all_single(came, sent, sizes, [part.numel() for part in parts], group=self._group(),
+                               async_op=True).wait()  # fmt: skip
+        return [part.reshape(shape) for part, shape in zip(came.split(sizes), shapes, strict=True)]
 
     def broadcast(self, tensor, source=0):
         """The tensor of rank `source` of the axis, on each of them. Others pass one of the same shape and dtype."""
-        copy = tensor.detach().clone().contiguous()
+        copy, there = _copy(tensor), self._there(source)
         if self.size > 1:
-            dist.broadcast(copy, src=self._there(source), group=self._group())
+            self._announce(tensor, copy.nbytes if source == self.rank else 0)
+            dist.broadcast(copy, src=there, group=self._group(), async_op=True).wait()
         return copy
+
+    def reduce(self, tensor, to=0, op="sum"):
+        """The sum over the axis on rank `to` of it; None on the others."""
+        _known("reduce", op)
+        total, there = _copy(tensor), self._there(to)
+        if self.size > 1:
+            self._announce(tensor, total.nbytes)
+            dist.reduce(total, dst=there, op=_OPS[op], group=self._group(), async_op=True).wait()
+        if to != self.rank:
+            return None
+        return total / self.size if op == "mean" else total
 
     def barrier(self):
         """Returns when all ranks of the axis have come here."""
         if self.size > 1:
+            self._announce(None, 0)
             dist.barrier(group=self._group())
+
+    def account(self, what, given, how):
+        """While it is open, what is sent is billed to `what`; the ranks' shapes are compared first. See `ours`."""
+        return _Account(self, what, given, how)
+
+    def _announce(self, tensor, bytes, more=""):
+        """What the next call of torch.distributed is, for the log and the recorder (watch.py)."""
+        form = None if tensor is None else f"{list(tensor.shape)}{more}"
+        self._worker.log.announced = self.name, bytes, form
 
     def _group(self):
         return self._worker.group(self.ranks)
 
     def _there(self, rank):
         if isinstance(rank, bool) or not isinstance(rank, int) or not 0 <= rank < self.size:
-            raise ValueError(f"axis {self.name!r} has ranks 0 to {self.size - 1}, and not {rank!r}")
+            raise Refusal(f"axis {self.name!r} has ranks 0 to {self.size - 1}, and not {rank!r}")
         return self.ranks[rank]
+
+    def _divides(self, tensor, dim):
+        if not -tensor.dim() <= dim < tensor.dim():
+            raise Refusal(f"reduce_scatter: {list(tensor.shape)} has no dimension {dim}")
+        if tensor.shape[dim] % self.size:
+            long, over = tensor.shape[dim], tensor.shape[dim] % self.size
+            raise Refusal(f"reduce_scatter cannot cut dimension {dim} of {list(tensor.shape)} in {self.size} equal "
+                          f"pieces: {long} = {self.size} × {long // self.size} + {over}")  # fmt: skip
+
+    def _one_each(self, parts):
+        parts = list(parts)
+        if len(parts) != self.size:
+            raise Refusal(f"all_to_all takes one tensor for each of the {self.size} ranks of axis {self.name!r}, "
+                          f"and rank {self.rank} gave it {len(parts)}")  # fmt: skip
+        if len({part.dtype for part in parts}) > 1:
+            dtypes = " and ".join(sorted({str(part.dtype) for part in parts}))
+            raise Refusal(f"all_to_all takes tensors of one dtype, and rank {self.rank} gave it {dtypes}")
+        return parts
+
+
+class Ring(Axis):
+    """An axis whose collectives are our own (collectives.py). It needs no process group of torch."""
+
+    @property
+    def ring(self):
+        """This one."""
+        return self
+
+    def all_reduce(self, tensor, op="sum", async_op=False):
+        """As `Axis.all_reduce`, in a ring. With async_op it is done when it returns: nothing runs beside the rank."""
+        _known("all_reduce", op)
+        total = our.ring_all_reduce(self, tensor, op)
+        return Pending(total) if async_op else total
+
+    def reduce_scatter(self, tensor, dim=0, op="sum"):
+        """As `Axis.reduce_scatter`: lap one of the ring."""
+        _known("reduce_scatter", op)
+        self._divides(tensor, dim)
+        return our.ring_reduce_scatter(self, tensor, dim, op)
+
+    def all_gather(self, tensor, dim=0):
+        """As `Axis.all_gather`: lap two of the ring."""
+        return our.ring_all_gather(self, tensor, dim)
+
+    def all_to_all(self, parts):
+        """As `Axis.all_to_all`, in P-1 shifted exchanges."""
+        return our.all_to_all(self, self._one_each(parts))
+
+    def broadcast(self, tensor, source=0):
+        """As `Axis.broadcast`, in a tree."""
+        self._there(source)
+        return our.broadcast_tree(self, tensor, source)
+
+    def reduce(self, tensor, to=0, op="sum"):
+        """As `Axis.reduce`, in a tree."""
+        _known("reduce", op)
+        self._there(to)
+        return our.reduce_tree(self, tensor, to, op)
+
+    def barrier(self):
+        """As `Axis.barrier`: two laps of empty letters."""
+        empty = torch.zeros(0)
+        with self.account("barrier", empty, ()):
+            our.ring_all_reduce(self, empty)
+
+
+class _Account:
+    """A collective of our own while it runs: compared with the other ranks', then billed, then recorded."""
+
+    __slots__ = ("axis", "what", "given", "how", "started")
+
+    def __init__(self, axis, what, given, how):
+        self.axis, self.what, self.given, self.how = axis, what, given, how
+
+    def __enter__(self):
+        axis, recorder = self.axis, self.axis.recorder
+        if recorder.doing or axis.size == 1:
+            self.started = None
+            return
+        parts = isinstance(self.given, (list, tuple))
+        first = self.given[0] if parts else self.given
+        form = str(first.dtype).removeprefix("torch.") if parts else _form(first)
+        text = " ".join([self.what, *map(str, self.how), "of", form])
+        axis._worker.log.collective(f"ours on {axis.name} {axis.ranks}", axis.ranks, self.what, text, where())
+        self.started, recorder.doing = recorder.mark(), self.what
+
+    def __exit__(self, kind, *_):
+        if self.started is None:
+            return
+        axis, recorder = self.axis, self.axis.recorder
+        recorder.doing = ""
+        parts = self.given if isinstance(self.given, (list, tuple)) else [self.given]
+        size = sum(part.nbytes for part in parts)
+        if self.what == "broadcast" and self.how[-1] != axis.rank:
+            size = 0
+        recorder.collective(self.what, axis.name, axis.ranks, size, self.started, recorder.mark(), own=True)
+
+
+def _known(what, op):
+    if op not in _OPS:
+        raise Refusal(f"{what} can do {', '.join(_OPS)}, not {op!r}")
+
+
+def _form(tensor):
+    return f"{list(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def _copy(tensor):
+    return tensor.detach().clone(memory_format=torch.contiguous_format)

@@ -23,8 +23,12 @@ from minipar.run.board import Board
 
 _HERE = os.path.dirname(__file__) + os.sep
 _MINIPAR = os.path.dirname(os.path.dirname(__file__)) + os.sep
-_CORE = ("axis", "budget", "call", "child", "entry", "oplog", "spmd", "transport", "watch", "worker")
+_CORE = ("axis", "budget", "call", "child", "collectives", "entry", "oplog", "spmd", "transport", "watch", "worker")
 _NOT_THEIRS = (*(f"{_HERE}{name}.py" for name in _CORE), os.path.dirname(torch.__file__), threading.__file__, "<")
+
+
+class Refusal(ValueError):
+    """A call that cannot mean anything; its message is one sentence."""
 
 
 class Desync(RuntimeError):
@@ -38,7 +42,8 @@ class OperationLog:
         self.rank = rank
         self.board: Board | None = None
         self.recorder = None
-        self.works = {}  # id of a torch Work -> (operation, time it was posted)
+        self.works = {}  # id of a torch Work -> (operation, when it was posted, its bill or None)
+        self.announced = None  # (axis, payload, form) of the next call of torch.distributed, where an Axis makes it
         self.entries = deque(maxlen=4096)  # (time, kind, peer, tag, dtype, elements, number, where)
         self.blocked = {}
         self.new_group(0)
@@ -56,7 +61,7 @@ class OperationLog:
         self.call = call
         self.counts = {}  # (kind, peer, tag) -> how many were posted
         self.name_of = None  # a function: what the pipeline's message of this tag is
-        self.failed_in = None
+        self.failed_in = self.announced = None
         self.entries.clear()
 
     def forget(self):

@@ -5,6 +5,12 @@ Times are `time.monotonic()` seconds: one machine has one such clock, so the ran
 
 On a GPU an action returns before its work is done, so a moment is an event on the device's own stream: the recorder
 notes one event together with the clock at the start, and a later moment is that clock plus the time between the events.
+
+Who is billed:
+
+    with recorder.layer("layers.3.mlp"):     every message and collective inside carries this layer (innermost wins)
+        axis.ring.all_reduce(x)              its messages carry collective="all_reduce": bytes really sent
+        axis.all_reduce(x)                   the backend's: one Collective with its payload; what it sends is not seen
 """
 
 import math
@@ -15,10 +21,26 @@ from minipar.run.ledger import Ledger, NoLedger
 UNKNOWN = math.nan
 
 
+class _Billed:
+    """While it is open, what is sent is billed to a layer."""
+
+    __slots__ = ("recorder", "name", "before")
+
+    def __init__(self, recorder, name):
+        self.recorder, self.name = recorder, name
+
+    def __enter__(self):
+        self.before, self.recorder.here = self.recorder.here, self.name
+
+    def __exit__(self, *_):
+        self.recorder.here = self.before
+
+
 class Recorder:
     """Spans, messages and memory samples of one rank during one call.
 
     spans: keep spans and messages; memory: keep a ledger of bytes by kind (`recorder.memory`, a `Ledger`).
+    `here` is the layer that is billed now ("" for none), `doing` the collective of our own that is under way.
     """
 
     def __init__(self, rank, spans=True, memory=False):
@@ -26,6 +48,8 @@ class Recorder:
         self.keeps_spans = spans
         self.spans = []
         self.messages = []
+        self.collectives = []
+        self.here = self.doing = ""
         self.ledger = []
         self.allocator = []  # (time, bytes): a GPU's own figure, at the ends of actions
         self.memory = NoLedger()
@@ -69,14 +93,27 @@ class Recorder:
     def message(self, source, target, bytes, sent, received, what=""):
         """Records one message. Either end may do it: the one that does not know a time says UNKNOWN (see `join`)."""
         if self.keeps_spans:
-            self.messages.append((source, target, bytes, sent, received, what))
+            self.messages.append((source, target, bytes, sent, received, what, self.doing, self.here))
+
+    def layer(self, name):
+        """Bills every message and collective inside `with recorder.layer(name):` to that layer."""
+        return _Billed(self, name)
+
+    def collective(self, what, axis, ranks, bytes, start, end, own, layer=None):
+        """Records one collective, and a span of its name. bytes: what this rank put in; own: not the backend's."""
+        if self.keeps_spans:
+            layer = self.here if layer is None else layer
+            self.spans.append((self.rank, what, start, end, layer))
+            self.collectives.append((self.rank, what, axis, ranks, layer, bytes, start, end, own))
 
     def export(self):
         """Everything recorded so far as plain data that can be pickled."""
         when = self._resolve
         spans = [(rank, what, when(start), when(end), note) for rank, what, start, end, note in self.spans]
         ledger = self.memory.samples() or list(self.ledger)
-        return {"spans": spans, "messages": list(self.messages), "ledger": ledger, "allocator": list(self.allocator)}
+        collectives = [(*head, when(start), when(end), own) for *head, start, end, own in self.collectives]
+        return {"spans": spans, "messages": list(self.messages), "collectives": collectives, "ledger": ledger,
+                "allocator": list(self.allocator)}  # fmt: skip
 
     def _resolve(self, moment):
         if isinstance(moment, float):
@@ -87,10 +124,10 @@ class Recorder:
 
 
 def join(messages):
-    """Messages whose ends were noted by two ranks, made whole: (source, target, bytes, sent, received, what)."""
+    """Messages whose ends were noted by two ranks, made whole: tuples in the order of a Message's fields."""
     whole, waiting = [], {}
     for message in messages:
-        source, target, size, sent, received, what = message
+        source, target, size, sent, received, what, *bill = message
         if sent == sent and received == received:
             whole.append(message)
             continue
@@ -100,5 +137,5 @@ def join(messages):
             waiting[key] = sent, received
         else:
             known = [first if first == first else second for first, second in zip((sent, received), other, strict=True)]
-            whole.append((source, target, size, *known, what))
+            whole.append((source, target, size, *known, what, *bill))
     return whole

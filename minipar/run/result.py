@@ -41,17 +41,20 @@ class Result(Sequence):
 
 def merge(parts, name="call", device="", source="measured"):
     """Joins what the ranks' recorders exported (a list by rank) into one Trace in seconds from the earliest record."""
-    from minipar.plan.trace import Message, Sample, Span, Trace
+    from minipar.plan.trace import Collective, Message, Sample, Span, Trace
     from minipar.run.recorder import join
 
     spans = [Span(*span) for part in parts for span in part["spans"]]
     messages = [Message(*message) for message in join(message for part in parts for message in part["messages"])]
+    collectives = [Collective(*each) for part in parts for each in part.get("collectives", ())]
     times = [span.start for span in spans] + [message.sent for message in messages]
     times += [sample[0] for part in parts for sample in part["ledger"]]
     zero = min(times, default=0.0)
     spans = [span._replace(start=span.start - zero, end=span.end - zero) for span in spans]
     messages = [message._replace(sent=message.sent - zero, received=message.received - zero) for message in messages]
+    collectives = [each._replace(start=each.start - zero, end=each.end - zero) for each in collectives]
     ledger = [tuple(Sample(time - zero, kind, size) for time, kind, size in part["ledger"]) for part in parts]
     spans.sort(key=lambda span: (span.start, span.rank))
     return Trace(name=name, spans=tuple(spans), ranks=len(parts), source=source, unit="s",
-                 ledger=tuple(ledger) if any(ledger) else (), messages=tuple(messages), device=device)  # fmt: skip
+                 ledger=tuple(ledger) if any(ledger) else (), messages=tuple(messages),
+                 collectives=tuple(collectives), device=device)  # fmt: skip

@@ -21,6 +21,9 @@ _NAMES = {"allreduce": "all_reduce", "allgather": "all_gather", "alltoall": "all
 _SAME = ("broadcast", "reduce", "reduce_scatter", "gather", "scatter", "barrier")
 
 
+_UNKNOWN = ("unknown", None, None, 0), 0.0, None
+
+
 def watch_torch(log):
     """Wraps the methods of torch's ProcessGroup and Work once, so that direct calls of torch.distributed are logged."""
     for name in ("send", "recv", "recv_anysource"):
@@ -31,10 +34,15 @@ def watch_torch(log):
     real_wait = c.Work.wait
 
     def wait(work, *arguments, **options):
-        operation, started = log.works.pop(id(work), (("unknown", None, None, 0), time.monotonic()))
+        operation, started, bill = log.works.pop(id(work), _UNKNOWN)
         done = log.wait(operation, lambda: real_wait(work, *arguments, **options))
-        if log.recorder is not None and operation[0] != "unknown":
-            log.recorder.add(operation[0], started, time.monotonic(), "")
+        recorder = log.recorder
+        if recorder is not None and operation is not _UNKNOWN[0]:
+            if bill is None:
+                recorder.add(operation[0], started, recorder.mark())
+            elif bill[1] is not None:
+                axis, size, layer = bill
+                recorder.collective(*operation[:1], axis, operation[1], size, started, recorder.mark(), False, layer)
         return done
 
     c.Work.wait = wait
@@ -45,9 +53,10 @@ def _wrap(log, name, note):
 
     @functools.wraps(real)
     def call(group, *arguments, **options):
-        operation, started = note(log, name, group, arguments), time.monotonic()
+        operation, bill = note(log, name, group, arguments)
+        started = log.recorder.mark() if log.recorder is not None else time.monotonic()
         work = log.wait(operation, lambda: real(group, *arguments, **options))
-        log.works[id(work)] = operation, started
+        log.works[id(work)] = operation, started, bill
         return work
 
     setattr(c.ProcessGroup, name, call)
@@ -62,20 +71,37 @@ def _members(log, group):
 def _note_message(log, name, group, arguments):
     tensor, tag, place = arguments[0][0], f"torch {arguments[-1]} in {group.group_name}", where()
     if len(arguments) < 3:
-        return log.point("recv_anysource", None, tag, tensor.dtype, tensor.numel(), place)
+        return log.point("recv_anysource", None, tag, tensor.dtype, tensor.numel(), place), None
     operation = log.point(name, _members(log, group)[arguments[1]], tag, tensor.dtype, tensor.numel(), place)
     log.agree(operation, f"{tensor.numel()} {_dtype(tensor)}", place)
-    return operation
+    return operation, None
 
 
 def _note_collective(log, name, group, arguments):
-    kind = _NAMES.get(name, name)
-    text, sends, receives = _say(kind, name, arguments, group.size())
-    return log.collective(group.group_name, _members(log, group), kind, text, where(), sends, receives)
+    """(operation, bill). The bill: which axis, bytes this rank puts in (None: not to be recorded), for which layer."""
+    kind, announced = _NAMES.get(name, name), log.announced
+    log.announced = None
+    axis, size, form = announced or ("", _payload(kind, arguments), None)
+    text, sends, receives = _say(kind, name, arguments, group.size(), form)
+    operation = log.collective(group.group_name, _members(log, group), kind, text, where(), sends, receives)
+    return operation, (axis, size, log.recorder.here if log.recorder is not None else "")
 
 
-def _say(kind, name, arguments, size):
-    """A collective as text, equal on all ranks, and for an uneven all-to-all what goes to and comes from whom."""
+def _payload(kind, arguments):
+    """Bytes this rank hands in: the argument that is read, all of its tensors."""
+    place = 1 if kind in ("all_gather", "all_to_all", "reduce_scatter", "gather", "scatter") else 0
+    return 0 if kind == "barrier" or len(arguments) <= place else _bytes(arguments[place])
+
+
+def _bytes(value):
+    return value.nbytes if hasattr(value, "nbytes") else sum(_bytes(each) for each in value)
+
+
+def _say(kind, name, arguments, size, form=None):
+    """A collective as text, equal on all ranks, and for an uneven all-to-all what goes to and comes from whom.
+
+    form: the shape, as an Axis announced it; else the number of elements stands for it.
+    """
     tensors = [_first(argument) for argument in arguments if _first(argument) is not None]
     options = arguments[-1] if arguments and not hasattr(arguments[-1], "shape") else None
     if kind in ("barrier", "broadcast", "reduce", "gather", "scatter") or not tensors:
@@ -91,7 +117,7 @@ def _say(kind, name, arguments, size):
         return f"{kind} {_dtype(tensors[0])}", *_splits(name, arguments, size)
     own = tensors[-1] if kind in ("all_gather", "reduce_scatter", "gather") else tensors[0]
     own = tensors[0] if name in ("reduce_scatter", "_reduce_scatter_base", "scatter") else own
-    return f"{kind}{extra} of {own.numel()} {_dtype(own)}", (), ()
+    return f"{kind}{extra} of {form or own.numel()} {_dtype(own)}", (), ()
 
 
 def _dtype(tensor):

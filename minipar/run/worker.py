@@ -20,7 +20,7 @@ from collections import deque
 import torch
 
 from minipar.run.axis import Axis
-from minipar.run.oplog import where
+from minipar.run.oplog import Refusal, where
 from minipar.run.transport import Ordered, Posted
 
 LETTER = 1 << 30  # the gloo tag of w.send; pipeline tags stay under it
@@ -28,10 +28,6 @@ AT_THE_DOOR = 64
 _DIMENSIONS = 8
 _DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16,
            torch.int8, torch.uint8, torch.bool, torch.complex64, torch.complex128]  # fmt: skip
-
-
-class Refusal(ValueError):
-    """A call that cannot mean anything; its message is one sentence."""
 
 
 class Worker:
@@ -44,7 +40,7 @@ class Worker:
     def __init__(self, rank, ranks, device, state, log, recorder, links, mesh=None, tell=None):
         self.rank, self.ranks, self.device, self.state = rank, ranks, device, state
         self.recorder = recorder
-        self._log, self._links, self._mesh, self._tell = log, links, mesh, tell
+        self.log, self._links, self._mesh, self._tell = log, links, mesh, tell
         self.post_send, self.post_recv = links.transport.send, links.transport.receive
         self.ordered = links.transport.ordered
 
@@ -76,17 +72,18 @@ class Worker:
         `like`, a tensor: refuses a letter of another shape or dtype.
         """
         self._check_peer(source, "waits for a message from")
-        operation = self._log.point("recv", source, "letter", None, None, where())
+        operation = self.log.point("recv", source, "letter", None, None, where())
         receive, started = self._links.gloo.recv, time.monotonic()
         envelope = torch.zeros(3 + _DIMENSIONS, dtype=torch.int64)
-        Posted(receive([envelope], source, LETTER), operation, self._log).wait()
+        Posted(receive([envelope], source, LETTER), operation, self.log).wait()
         code, sent, dimensions, *shape = envelope.tolist()
         tensor = torch.empty(shape[:dimensions], dtype=_DTYPES[code])
         if tensor.numel():
-            Posted(receive([tensor], source, LETTER), operation, self._log).wait()
+            Posted(receive([tensor], source, LETTER), operation, self.log).wait()
         self._links.collected(source)
         ended = time.monotonic()
-        self.recorder.add("recv", started, ended, f"from rank {source}")
+        if not self.recorder.doing:  # a collective of our own is one span, not its letters
+            self.recorder.add("recv", started, ended, f"from rank {source}")
         self.recorder.message(source, self.rank, tensor.numel() * tensor.element_size(), sent / 1e9, ended, "")
         if like is not None and (tensor.shape != like.shape or tensor.dtype != like.dtype):
             raise Refusal(f"rank {self.rank} expected {_form(like)} from rank {source} and got {_form(tensor)}")
@@ -109,6 +106,15 @@ class Worker:
             raise Refusal(f"this mesh has no axis {name!r}: it has {', '.join(self._mesh.axes)}")
         return Axis(name, self._mesh.group(name, self.rank), self)
 
+    @property
+    def everyone(self):
+        """All ranks of the call as an Axis, with or without a mesh."""
+        return Axis("everyone", tuple(range(self.ranks)), self)
+
+    def go_on_as(self, w):
+        """This handle, and every axis taken from it, is that of a later call: layers keep their axes."""
+        self.__dict__.update(w.__dict__)
+
     @contextlib.contextmanager
     def span(self, name):
         """Records the time spent inside as a span of this name. On a GPU it waits for the device at both ends."""
@@ -127,7 +133,7 @@ class Worker:
 
     def name_tags(self, name):
         """`name(tag)` -> what a pipeline message is ("activation 0 m1"), for the story of a deadlock."""
-        self._log.name_of = name
+        self.log.name_of = name
 
     @property
     def stopping(self):
