@@ -28,7 +28,7 @@ import pytest
 from minipar._browser import NO_BROWSER, NotebookPage, find_browser
 
 OUTPUT = Path(__file__).parents[1] / "output"  # where pictures go; git does not see it
-PICTURE = "canvas, svg.main-svg, img, .minipar-strip"
+PICTURE = "canvas, svg.main-svg, img, .minipar-strip, svg.minipar-drawing"
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
 BROKEN = (
     "Error displaying widget", "Loading widget", "Could not create a view", "Error creating widget",
