@@ -16,12 +16,18 @@ Activations of one block, counted in storages that autograd keeps once each (num
     second norm    input N·h, mean and deviation 2·N        up, GELU, down           N·h, 4·N·h, 4·N·h
                                                             ────────────────────────────────────────────────────
     together       16·N·h + 4·N + heads·batch·sequence²
+
+On `tensor` ranks that share each layer, a rank keeps of its block: the inputs of the norms and of the two column
+layers whole (4·N·h + 4·N), and its part of all the rest. With sequence parallel the norms are cut too, and only what
+the column layers read is whole (2·N·h). Figures for slices are the first rank's, which never holds less than another.
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+
+from minipar.plan.slices import heads, padded
 
 
 class Optimizer(enum.Enum):
@@ -62,6 +68,8 @@ class Shape:
     tied: bool = False
     recompute: bool = False
     dtype: str = "float32"
+    kv_heads: int | None = None
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,20 +88,27 @@ class Bytes:
         return self.parameter + self.gradient + self.optimizer + self.batch + self.activation
 
 
-def layer_parameters(model) -> tuple[int, ...]:
-    """Numbers of weights, layer by layer: the embedding, the blocks, the head.
+def layer_parameters(model, tensor: int = 1) -> tuple[int, ...]:
+    """Numbers of weights, layer by layer: the embedding, the blocks, the head. On the first of `tensor` ranks.
 
-    A tied head uses the embedding's table and adds only its norm.
+    A tied head uses the embedding's table and adds only its norm. ValueError when heads or hidden do not divide.
     """
-    hidden, table = model.hidden, model.vocabulary * model.hidden
-    block = 12 * hidden**2 + 13 * hidden
+    hidden, mine = model.hidden, heads(model.heads, _kv_heads(model), tensor)
+    table = len(padded(model.vocabulary, tensor)[0]) * hidden
+    keys = len(mine.kv[0]) * hidden // model.heads
+    attention = hidden * hidden // tensor * 2 + hidden // tensor + 2 * (hidden + 1) * keys + hidden
+    mlp = (8 * hidden * hidden + 4 * hidden) // tensor + hidden
     head = 2 * hidden + (0 if model.tied else table)
-    return (table + model.context * hidden, *[block] * depth(model), head)
+    return (table + model.context * hidden, *[attention + mlp + 4 * hidden] * depth(model), head)
 
 
-def parameters(model) -> int:
-    """The number of weights of the whole model."""
-    return sum(layer_parameters(model))
+def parameters(model, tensor: int = 1) -> int:
+    """The number of weights of the whole model, or of the first of `tensor` ranks."""
+    return sum(layer_parameters(model, tensor))
+
+
+def _kv_heads(model) -> int:
+    return getattr(model, "kv_heads", None) or model.heads
 
 
 def depth(model) -> int:
@@ -101,41 +116,53 @@ def depth(model) -> int:
     return model.layers if isinstance(model.layers, int) else len(model.layers) - 2
 
 
-def block_activations(model, batch: int, sequence: int) -> int:
-    """Numbers that one block keeps for its backward, its own input included."""
-    tokens = batch * sequence
-    return 16 * tokens * model.hidden + 4 * tokens + model.heads * batch * sequence**2
+def block_activations(model, batch: int, sequence: int, tensor: int = 1, sequence_parallel: bool = False) -> int:
+    """Numbers that one block keeps for its backward, its own input included. With dropout the weights twice."""
+    tokens, slices = batch * sequence, tensor if sequence_parallel else 1
+    norms = (2 * tokens * model.hidden + 4 * tokens) // slices
+    weights = model.heads * batch * sequence**2 * (2 if getattr(model, "dropout", 0) else 1)
+    whole = 2 * tokens * model.hidden if tensor > 1 else 0  # what the column layers read
+    shared = (12 if whole else 14) * tokens * model.hidden
+    return norms + whole + (shared + weights) // tensor
 
 
-def head_activations(model, batch: int, sequence: int) -> int:
-    """Numbers that head and loss keep: the norm with its input, the table's input, log-probabilities, the loss."""
-    tokens = batch * sequence
-    return 2 * tokens * model.hidden + 2 * tokens + tokens * model.vocabulary + 2
+def head_activations(model, batch: int, sequence: int, tensor: int = 1, sequence_parallel: bool = False) -> int:
+    """Numbers that head and loss keep: the norm with its input, the table's input, log-probabilities, the loss.
+
+    On several ranks the loss keeps, in place of log-probabilities, one exponential for each of its own words and their
+    sum for each token.
+    """
+    tokens, slices = batch * sequence, tensor if sequence_parallel else 1
+    norm, read = (tokens * model.hidden + 2 * tokens) // slices, tokens * model.hidden
+    words = len(padded(model.vocabulary, tensor)[0])
+    return norm + read + tokens * words + (tokens if tensor > 1 else 0) + 2
 
 
-def activations(model, batch: int, sequence: int) -> int:
-    """Numbers held at the highest point of a step.
+def activations(model, batch: int, sequence: int, tensor: int = 1, sequence_parallel: bool = False) -> int:
+    """Numbers held at the highest point of a step. What a sliced embedding keeps, token numbers, is left out.
 
     With recompute each block keeps its input alone. The highest point is then one of two: the end of the forward, with
     the head's part, or the backward of the last block, which has just been computed once more (the loss is still held).
     """
-    block, head = block_activations(model, batch, sequence), head_activations(model, batch, sequence)
+    sizes = batch, sequence, tensor, sequence_parallel
+    block, head = block_activations(model, *sizes), head_activations(model, *sizes)
     if not model.recompute:
         return depth(model) * block + head
-    stream = batch * sequence * model.hidden
+    stream = batch * sequence * model.hidden // (tensor if sequence_parallel else 1)
     return depth(model) * stream + max(head, block - stream + 1)
 
 
-def step_bytes(model, batch: int, sequence: int, optimizer: str | Optimizer = "AdamW") -> Bytes:
-    """Bytes of one training step on one device, by kind."""
-    weights, width = parameters(model), NUMBER[model.dtype]
+def step_bytes(model, batch: int, sequence: int, optimizer: str | Optimizer = "AdamW", tensor: int = 1,
+               sequence_parallel: bool = False) -> Bytes:  # fmt: skip
+    """Bytes of one training step by kind, on one device, or on the first of `tensor` that share every layer."""
+    weights, width = parameters(model, tensor), NUMBER[model.dtype]
     states = Optimizer.named(optimizer).averages
     return Bytes(
         parameter=width * weights,
         gradient=width * weights,
         optimizer=states * width * weights,
         batch=2 * 8 * batch * sequence + width,  # and the sum of the losses
-        activation=width * activations(model, batch, sequence),
+        activation=width * activations(model, batch, sequence, tensor, sequence_parallel),
     )
 
 

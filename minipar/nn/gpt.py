@@ -9,6 +9,9 @@
 A `GPT` only *describes*: it holds no weights. `build(indices)` makes those layers and no others, each from a random
 stream of its own that depends on the seed and the layer's index alone. So every cut of one description has the same
 weights, and no process ever holds the whole model unless it asks for `whole()`.
+
+With `axes` each of these layers is sliced besides: its whole twin is made, this rank takes its slices, and the twin
+goes. Which slices, `cuts(ranks)` says without making anything.
 """
 
 import math
@@ -19,11 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from minipar.cost.model import block_activations, head_activations, layer_parameters
-from minipar.nn.attention import Attention
-from minipar.nn.embedding import Embedding, Head
-from minipar.nn.loss import next_token_loss
-from minipar.nn.mlp import MLP
+from minipar.nn.attention import Attention, ParallelAttention
+from minipar.nn.axes import ALONE, Axes, place, size
+from minipar.nn.dropout import Dropout, Moment, require_probability
+from minipar.nn.embedding import Embedding, Head, ParallelHead, VocabParallelEmbedding
+from minipar.nn.loss import gather_logits, next_token_loss, vocab_parallel_cross_entropy
+from minipar.nn.mlp import MLP, ParallelMLP
 from minipar.nn.recompute import Recompute
+from minipar.nn.state import take
+from minipar.plan import slices
 
 ITEM_SIZE = {"float32": 4, "float64": 8}
 
@@ -34,7 +41,8 @@ class GPT:
 
     layers: number of blocks; hidden: width of the residual stream; heads: must divide hidden; vocabulary: 256 for
     bytes; context: longest text in tokens; tied: the head reads the embedding's table; recompute: blocks keep only
-    their input for the backward; dtype: "float32" or "float64".
+    their input for the backward; dtype: "float32" or "float64"; kv_heads: key/value heads, a divisor of heads (all of
+    them if None); dropout: the share dropped after the embedding, of the attention weights, and after each branch.
     """
 
     layers: int = 8
@@ -46,6 +54,10 @@ class GPT:
     recompute: bool = False
     seed: int = 0
     dtype: str = "float32"
+    kv_heads: int | None = None
+    dropout: float = 0.0
+
+    axes = Axes  # not a field: `model.axes(tensor=…)` makes what `build` and `loss` take, for floors below this one
 
     def __post_init__(self):
         for name in ("layers", "hidden", "heads", "vocabulary", "context"):
@@ -53,6 +65,8 @@ class GPT:
                 raise ValueError(f"{name}={getattr(self, name)}: a GPT needs at least 1.")
         if self.hidden % self.heads:
             raise ValueError(f"heads={self.heads} must divide hidden={self.hidden}.")
+        slices.require_groups(self.heads, self.keys)
+        require_probability(self.dropout)
         if self.dtype not in ITEM_SIZE:
             raise ValueError(f"dtype={self.dtype!r}: choose {' or '.join(map(repr, ITEM_SIZE))}.")
 
@@ -66,9 +80,19 @@ class GPT:
         """Parameters that are copies of another one: {name of the copy: name of the original}."""
         return {f"layers.{self.layers + 1}.output.weight": "layers.0.token.weight"} if self.tied else {}
 
-    def build(self, indices: Iterable[int], device: str | torch.device = "cpu") -> "Layers":
-        """The layers with these indices and no others, with the weights they have in every other cut."""
-        layers = {index: self._layer(index, device) for index in indices}
+    @property
+    def keys(self) -> int:
+        """How many key/value heads there are."""
+        return self.heads if self.kv_heads is None else self.kv_heads
+
+    def build(self, indices: Iterable[int], device: str | torch.device = "cpu", axes: Axes | None = None) -> "Layers":
+        """The layers with these indices and no others, with the weights they have in every other cut.
+
+        axes: this rank's axes, for layers that hold its slices alone. ValueError when they do not divide.
+        """
+        if axes is not None and self.dropout and size(axes.context) > 1:
+            raise ValueError("dropout with a context axis is not built: no rank of a ring sees all weights of a row.")
+        layers = {index: self._layer(index, device, axes) for index in indices}
         head = self.layers + 1
         if self.tied and 0 in layers and head in layers:
             layers[head].output.weight = layers[0].token.weight
@@ -78,32 +102,61 @@ class GPT:
         """The unsplit model in one process: what every split of it is compared with."""
         return self.build(range(self.layers + 2), device)
 
-    def _layer(self, index: int, device) -> nn.Module:
+    def cuts(self, ranks: int) -> dict[str, slices.Cut]:
+        """Which slice of each parameter each of `ranks` tensor ranks holds; what is not named is whole on all.
+
+        ValueError, with both numbers, when heads or hidden cannot be cut so.
+        """
+        block = slices.block_cuts(self.hidden, self.heads, self.keys, ranks)
+        found = slices.under("layers.0", slices.embedding_cuts(self.vocabulary, ranks))
+        for index in range(1, self.layers + 1):
+            found |= slices.under(f"layers.{index}", block)
+        return found | slices.under(f"layers.{self.layers + 1}", slices.head_cuts(self.vocabulary, ranks))
+
+    def _layer(self, index: int, device, axes: Axes | None = None) -> nn.Module:
         layer = self._empty(index).to(device, getattr(torch, self.dtype))
         fill(layer, self._stream(index), residual_branches=2 * self.layers)
         if self.tied and index == self.layers + 1:  # the first thing drawn from stream 0 is the token table
             draw(layer.output.weight, self._stream(0))
-        return layer
+        return layer if axes is None else SLICED[type(layer)](layer, axes)
 
     def _empty(self, index: int) -> nn.Module:
         if index == 0:
-            return Embedding(self.vocabulary, self.context, self.hidden)
+            return Embedding(self.vocabulary, self.context, self.hidden, self._dropout(0, "embedding"))
         if 1 <= index <= self.layers:
-            return Block(self.hidden, self.heads)
+            attention = Attention(self.hidden, self.heads, self.keys, self._dropout(index, "weights"))
+            branches = self._dropout(index, "attention"), self._dropout(index, "mlp")
+            return Block(self.hidden, attention, MLP(self.hidden), branches)
         if index == self.layers + 1:
             return Head(self.vocabulary, self.hidden)
         raise ValueError(f"layer {index} does not exist: layers are numbered 0 to {self.layers + 1}.")
 
+    def _dropout(self, index: int, where: str) -> Dropout:
+        return Dropout(self.dropout, (self.seed, index, where))
+
     def _stream(self, index: int) -> torch.Generator:
         return torch.Generator().manual_seed(self.seed * 100_003 + index)
 
-    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """logits [batch, seq, vocabulary], targets [batch, seq] -> mean loss in nats a token, a scalar."""
-        return next_token_loss(logits, targets)
+    def loss(self, logits: Tensor, targets: Tensor, axes: Axes | None = None) -> Tensor:
+        """logits [batch, seq, vocabulary], targets [batch, seq] -> mean loss in nats a token, a scalar.
+
+        axes: those the head was built with; logits are then [batch, seq, my words].
+        """
+        if axes is None:
+            return next_token_loss(logits, targets)
+        mine = slices.padded(self.vocabulary, size(axes.tensor))[place(axes.tensor)]
+        with axes.billed("loss"):
+            return vocab_parallel_cross_entropy(axes.tensor, logits, targets, mine.start)
+
+    def whole_logits(self, logits: Tensor, axes: Axes) -> Tensor:
+        """[…, my words] of a sliced head -> […, vocabulary] on each rank: to draw the next token from."""
+        with axes.billed("logits"):
+            return gather_logits(axes.tensor, logits, self.vocabulary)
 
     def costs(self) -> tuple[float, ...]:
         """Multiplications a token in each layer's forward, with a block as 1: what `split` balances."""
-        block = 12 * self.hidden**2 + 2 * self.context * self.hidden
+        keys = self.hidden * self.keys // self.heads
+        block = 10 * self.hidden**2 + 2 * self.hidden * keys + 2 * self.context * self.hidden
         return (self.hidden / block, *(1.0,) * self.layers, self.vocabulary * self.hidden / block)
 
     def parameter_counts(self) -> tuple[int, ...]:
@@ -133,19 +186,52 @@ class GPT:
 
 
 class Block(nn.Module):
-    """One transformer layer: attention and MLP, each behind a norm and added to the residual stream."""
+    """One transformer layer: attention and MLP, each behind a norm and added to the residual stream.
 
-    def __init__(self, hidden: int, heads: int):
+    attention, mlp: whole or sliced. dropout: of the two branches. axes: where the stream lies, None for one device.
+    """
+
+    def __init__(self, hidden: int, attention: nn.Module, mlp: nn.Module, dropout=(None, None), axes: Axes = ALONE):
         super().__init__()
         self.attention_norm = nn.LayerNorm(hidden)
-        self.attention = Attention(hidden, heads)
+        self.attention = attention
         self.mlp_norm = nn.LayerNorm(hidden)
-        self.mlp = MLP(hidden)
+        self.mlp = mlp
+        self.attention_dropout, self.mlp_dropout = (one or Dropout() for one in dropout)
+        self.axes = axes
 
     def forward(self, x: Tensor) -> Tensor:
-        """[batch, seq, hidden] -> [batch, seq, hidden]."""
-        x = x + self.attention(self.attention_norm(x))
-        return x + self.mlp(self.mlp_norm(x))
+        """[batch, seq, hidden] -> [batch, seq, hidden]; with sequence parallel seq is this rank's slice."""
+        x = x + self.dropped(self.attention_dropout, self.attention(self.attention_norm(x)))
+        return x + self.dropped(self.mlp_dropout, self.mlp(self.mlp_norm(x)))
+
+    def dropped(self, dropout: Dropout, x: Tensor) -> Tensor:
+        """x after this dropout, which is told where in the text each of its rows stands."""
+        return dropout(x, self.axes.stream_positions(x.shape[1]), range(x.shape[2])) if dropout.p else x
+
+
+class ParallelBlock(Block):
+    """The same block with sliced attention and MLP. Its norms are whole; with sequence parallel they see a slice."""
+
+    @classmethod
+    def from_whole(cls, whole: Block, axes: Axes) -> "ParallelBlock":
+        """This rank's slices of a whole block, with its weights."""
+        attention, mlp = ParallelAttention.from_whole(whole.attention, axes), ParallelMLP.from_whole(whole.mlp, axes)
+        dropout = whole.attention_dropout, whole.mlp_dropout
+        sliced = cls(len(whole.mlp_norm.weight), attention, mlp, dropout, axes)
+        return take(sliced, whole, axes.tensor, axes.sequence_parallel)
+
+    def cuts(self, ranks: int) -> dict[str, slices.Cut]:
+        """Which part of each parameter each of `ranks` ranks holds."""
+        return slices.under("attention", self.attention.cuts(ranks)) | slices.under("mlp", self.mlp.cuts(ranks))
+
+
+#: How each kind of layer is sliced: (whole layer, axes) -> sliced layer.
+SLICED = {
+    Embedding: VocabParallelEmbedding.from_whole,
+    Block: ParallelBlock.from_whole,
+    Head: ParallelHead.from_whole,
+}
 
 
 class Layers(nn.Module):
@@ -154,14 +240,25 @@ class Layers(nn.Module):
     def __init__(self, layers: dict[int, nn.Module], recompute: bool = False):
         super().__init__()
         self.layers = nn.ModuleDict({str(index): layer for index, layer in layers.items()})
-        self.recompute = recompute
+        self.recompute, self.moment = recompute, Moment()
+        for name, module in self.named_modules():
+            if isinstance(module, Dropout):
+                module.moment = self.moment
+            if hasattr(module, "billed_as"):
+                module.billed_as = name
 
     def forward(self, x: Tensor) -> Tensor:
         """Tokens [batch, seq] or a residual stream [batch, seq, hidden] -> what the last of these layers makes."""
         for layer in self.layers.values():
             recompute = self.recompute and isinstance(layer, Block) and torch.is_grad_enabled()
-            x = Recompute.apply(layer, x) if recompute else layer(x)
+            x = Recompute.apply(layer, x, self.moment) if recompute else layer(x)
         return x
+
+    def at(self, step: int = 0, text: int = 0) -> "Layers":
+        """Say before a forward which step of the training it is and the number in the batch of its first text: with
+        dropout, what is dropped follows from both."""
+        self.moment.step, self.moment.text = step, text
+        return self
 
 
 def fill(layer: nn.Module, stream: torch.Generator, residual_branches: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from torch import Tensor, nn
 
+from minipar.nn.axes import size
 from minipar.nn.gpt import Layers
 
 
@@ -35,8 +36,10 @@ class Stack:
         """The cost of each layer."""
         return self._costs
 
-    def build(self, indices: Iterable[int], device="cpu") -> Layers:
-        """Copies of these layers; parameters are named `layers.<index>.<name>`."""
+    def build(self, indices: Iterable[int], device="cpu", axes=None) -> Layers:
+        """Copies of these layers, parameters named `layers.<index>.<name>`. Axes that would cut them are refused."""
+        if axes is not None and max(size(axes.tensor), size(axes.context)) > 1:
+            raise ValueError("A Stack's layers are whole: only a pipe and a data axis can share it. A GPT has slices.")
         return Layers({index: copy.deepcopy(self.layers[index]).to(device) for index in indices})
 
     def whole(self, device="cpu") -> Layers:
