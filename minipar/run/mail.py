@@ -193,7 +193,7 @@ def _outputs(module, forms, device) -> list[tuple]:
     known, training = {}, module.training
     module.eval()  # a norm that counts batches must not count this one
     with torch.no_grad():
-        for shape, dtype in set(forms):
+        for shape, dtype in dict.fromkeys(forms):  # in order: ranks that share a layer must meet in it
             y = module(torch.zeros(shape, dtype=dtype, device=device))
             known[shape, dtype] = tuple(y.shape), y.dtype
     module.train(training)

@@ -1,6 +1,6 @@
 """What does each rank do in a training step?
 
-    run the schedule ─► sum tied gradients ─► norm over all ranks ─► clip ─► update ─► free the gradients
+    run the schedule ─► settle the gradients ─► norm over all ranks ─► clip ─► update ─► free the gradients
 
 These are the programs that `training.py` hands to the pool. The loss and the wish to stop travel with the norm, so all
 ranks know the same and stop after the same step.
@@ -40,9 +40,9 @@ def step_on_rank(w, plan, model, parcels, pace, spans, memory, recipe):
     part.watch()
     batch = loads(parcels[w.rank])
     part.prepare(batch)
-    w.axis("pipe").barrier()
+    part.everyone.barrier()
     part.run(batch)
-    part.add_tied_gradients()
+    part.settle()
     gradients = part.gradients()
     if recipe is not None:
         _update(w, part, optimizers.make(recipe.optimizer, part.parameters.values(), recipe.learning_rate), scale=1.0)
@@ -78,7 +78,7 @@ def train_on_rank(w, plan, model, data, steps, recipe, pace, resume, memory):
     part.watch()
     w.recorder.memory.hold_optimizer(kept.optimizer)
     part.prepare(_pick(data, kept.step, part))
-    w.axis("pipe").barrier()
+    part.everyone.barrier()
     began = time.monotonic()
     for number in range(steps):
         batch = _pick(data, kept.step, part)
@@ -100,7 +100,7 @@ def _kept(w, plan, model, recipe, pace, resume) -> Trained:
     if resume:
         if found is None or (found.part.plan, found.part.model) != (plan, model) or not found.whole:
             raise ValueError(f"rank {w.rank} keeps no training of this plan and model to go on from.")
-        steps = w.axis("pipe").all_gather(torch.tensor([found.step], device=w.device)).tolist()
+        steps = w.everyone.all_gather(torch.tensor([found.step], device=w.device)).tolist()
         if len(set(steps)) > 1:
             raise ValueError(f"the ranks were cut off after different steps {steps}: train from the start.")
         found.part.attach(w, pace)
@@ -114,11 +114,12 @@ def _kept(w, plan, model, recipe, pace, resume) -> Trained:
 
 def _train_one(w, kept: Trained, batch: Feed, recipe: Recipe) -> tuple[float, float, bool, int]:
     """One full step: (loss, norm of the whole gradient, whether anybody was asked to stop, tokens seen)."""
-    part, tokens = kept.part, batch.inputs.numel() if batch.inputs is not None else 0
+    part = kept.part
+    tokens = batch.inputs.numel() if batch.inputs is not None and part.speaks else 0
     part.run(batch)
-    part.add_tied_gradients()
+    part.settle()
     said = [part.squared_norm(), part.loss, float(w.stopping), float(tokens)]
-    heard = w.axis("pipe").all_reduce(torch.tensor(said, dtype=torch.float64, device=w.device))
+    heard = part.everyone.all_reduce(torch.tensor(said, dtype=torch.float64, device=w.device))
     squares, loss, stop, tokens = heard.tolist()
     norm = squares**0.5
     scale = min(1.0, recipe.clip / (norm + 1e-6)) if recipe.clip is not None else 1.0

@@ -1,13 +1,19 @@
-"""What does one rank hold of a split model, and what must it settle with the others after the backwards?
+"""What does one rank hold of a split model, and what of a batch does it read?
 
-    its stages            built here from the description; no rank builds another's layers
-    tied parameters       two copies on two ranks: their gradients are summed, so both copies stay equal
-    the gradient's norm   over all ranks, every parameter counted once, so a tied copy is left out
+    pipe        its stages, built here from the description: no rank builds another's layers
+    tensor      of each layer its slice; all ranks of the axis read the same texts
+    data        its piece of the batch's texts
+    context     its positions of every text
+
+What the ranks settle with one another after the backwards stands in `settle.py`. The norm is over all ranks, and every
+number is counted by one of them: tied copies, copied heads and the replicas on the data and context axes are left out.
 
 A model is any object with `costs()`, `build(indices, device)`, `loss(outputs, targets)` and, if it has tied parameters,
-`ties`: {name of the copy: name of the original}. Parameter names say their layer: `layers.3.mlp.up.weight`.
+`ties`: {name of the copy: name of the original}. One that can be sliced has `cuts(ranks)` and `axes(tensor=…, …)` too,
+and takes the latter as `axes=` in `build` and `loss`. Parameter names say their layer: `layers.3.mlp.up.weight`.
 """
 
+import functools
 from typing import NamedTuple
 
 import torch
@@ -15,14 +21,13 @@ from torch import Tensor
 
 from minipar.plan.layout import Plan
 from minipar.plan.messages import lower
-from minipar.run.ledger import BATCH, COMMUNICATION
-from minipar.run.mail import FIRST_TAG, boundary_forms
+from minipar.run import settle
+from minipar.run.axis import Axis
+from minipar.run.ledger import BATCH
+from minipar.run.mail import boundary_forms
 from minipar.run.pacing import Pacer
 from minipar.run.pipeline import Pipeline
-from minipar.run.recorder import UNKNOWN
 from minipar.run.stage import Stage
-
-TIED_TAG = FIRST_TAG - 2
 
 
 class Feed(NamedTuple):
@@ -33,9 +38,19 @@ class Feed(NamedTuple):
 
 
 def feed(plan: Plan, rank: int, batch) -> Feed:
-    """The part of a batch that goes to this rank under this plan."""
-    first, last = plan.schedule.placement[0], plan.schedule.placement[-1]
-    return Feed(batch.inputs if rank == first else None, batch.targets if rank == last else None)
+    """The part of a batch that goes to this rank under this plan: its texts, and of these its positions."""
+    home, placement = plan.place(rank)["pipe"], plan.schedule.placement
+
+    def mine(whole: Tensor) -> Tensor:
+        if plan.size("data") > 1:
+            texts = plan.texts_of(rank, len(whole))
+            whole = whole[texts.start : texts.stop]
+        if plan.size("context") > 1:
+            whole = whole[:, list(plan.positions_of(rank, whole.shape[1]))]
+        return whole
+
+    inputs = mine(batch.inputs) if home == placement[0] else None
+    return Feed(inputs, mine(batch.targets) if home == placement[-1] else None)
 
 
 class Part:
@@ -46,22 +61,61 @@ class Part:
 
     def __init__(self, w, plan: Plan, model, pace=None):
         self.w, self.plan, self.model = w, plan, model
-        self.cuts = plan.cut(model)
-        self.placement, self.last = plan.schedule.placement, plan.schedule.stages - 1
+        self.place = plan.place(w.rank)
+        self.cuts, self.slices = plan.cut(model), slices(plan, model)
+        self.pipeline = plan.pipeline_of(w.rank)  # the ranks of this rank's pipeline; other replicas have their own
+        self.placement = tuple(self.pipeline[home] for home in plan.schedule.placement)
+        self.last = plan.schedule.stages - 1
         self.pacer = Pacer(pace, w.device) if pace is not None else None
-        self.stages = {
-            stage: Stage(model.build(self.cuts[stage], w.device), model.loss if stage == self.last else None)
-            for stage in plan.stages_of(w.rank)
-        }
+        self.data, self.context, self.tensor = (self._axis(name) for name in ("data", "context", "tensor"))
+        self.axes = self._axes()
+        self.stages = {stage: self._build(stage) for stage in plan.stages_of(w.rank)}
         self.parameters = {
             name: parameter for stage in self.stages.values() for name, parameter in stage.module.named_parameters()
         }
         self.ties = dict(getattr(model, "ties", None) or {})
         self._pipeline, self._form = None, None
 
+    def _axis(self, name: str) -> Axis | None:
+        """This rank's view of an axis, or None where nobody else is on it."""
+        if self.plan.size(name) == 1:
+            return None
+        axis = self.w.axis(name)
+        return axis.ring if self.plan.collectives == "ring" else axis
+
+    def _axes(self):
+        """What sliced layers are handed; None where no layer is sliced."""
+        if self.tensor is None and self.context is None:
+            return None
+        plan = self.plan
+        return self.model.axes(tensor=self.tensor, context=self.context, sequence_parallel=plan.sequence_parallel,
+                               overlap=plan.overlap, deal=plan.deal)  # fmt: skip
+
+    def _build(self, stage: int) -> Stage:
+        model, sliced = self.model, {} if self.axes is None else {"axes": self.axes}
+        module = model.build(self.cuts[stage], self.w.device, **sliced)
+        return Stage(module, functools.partial(model.loss, **sliced) if stage == self.last else None)
+
+    @property
+    def everyone(self) -> Axis:
+        """All ranks of the plan."""
+        axis = self.w.everyone
+        return axis.ring if self.plan.collectives == "ring" else axis
+
+    @property
+    def speaks(self) -> bool:
+        """Whether this rank's loss and tokens count: its tensor twins have read the same texts."""
+        return self.place["tensor"] == 0
+
+    @property
+    def is_first_replica(self) -> bool:
+        """Whether this rank's parameters count: the data and context ranks hold them again."""
+        return self.place["data"] == self.place["context"] == 0
+
     def attach(self, w, pace=None) -> None:
         """Go on in a later call: the handle, and perhaps the pace, are new each time."""
-        self.w, self._pipeline = w, None
+        self.w.go_on_as(w)  # sliced layers hold axes of the first call's handle
+        self._pipeline = None
         self.clear_gradients()
         self.pacer = Pacer(pace, w.device) if pace is not None else None
 
@@ -77,11 +131,14 @@ class Part:
 
     def prepare(self, batch: Feed) -> None:
         """Find out the shapes of all messages, and make the interpreter: once, with a batch of the form to come."""
-        schedule = self.plan.schedule
+        schedule, recorder = self.plan.schedule, self.w.recorder
         inputs = self._cut(batch.inputs)
-        forms = boundary_forms(self.w, schedule.placement, self.stages, inputs, schedule.microbatches)
+        kept, recorder.keeps_spans = recorder.keeps_spans, False  # what layers say here is not said in a step
+        forms = boundary_forms(self.w, self.placement, self.stages, inputs, schedule.microbatches)
+        recorder.keeps_spans = kept
         self._form = [tuple(part.shape) for part in inputs]
-        self._pipeline = Pipeline(self.w, lower(schedule, ordered=self.w.ordered), self.stages, forms, self.pacer)
+        lowered = lower(schedule, ordered=self.w.ordered).on(self.pipeline)
+        self._pipeline = Pipeline(self.w, lowered, self.stages, forms, self.pacer)
 
     def run(self, batch: Feed) -> None:
         """Forward and backward of every microbatch, as the schedule says."""
@@ -92,8 +149,9 @@ class Part:
                 memory.hold(held[0], BATCH)
         if [tuple(part.shape) for part in inputs] != self._form:
             raise ValueError(f"rank {self.w.rank} was prepared for other shapes: every batch of a run has the same.")
+        pieces = self.plan.size("data") * self.plan.size("context")
         for number, stage in self.stages.items():
-            stage.feed(inputs if number == 0 else (), targets if number == self.last else (), memory)
+            stage.feed(inputs if number == 0 else (), targets if number == self.last else (), memory, pieces)
         self._pipeline.run()
         for stage in self.stages.values():
             stage.inputs = stage.targets = ()
@@ -107,58 +165,44 @@ class Part:
 
     @property
     def loss(self) -> float:
-        """The batch's mean loss where the last stage is, 0 elsewhere."""
-        return self.stages[self.last].total.item() if self.last in self.stages else 0.0
+        """This rank's share of the batch's mean loss; 0 where no last stage is, and where a twin says it."""
+        return self.stages[self.last].total.item() if self.last in self.stages and self.speaks else 0.0
+
+    def settle(self) -> None:
+        """Make the gradients whole: partial ones, those of the replicas, those of tied parameters (`settle.py`)."""
+        settle.sum_partial(self.w, self.parameters.values())
+        for axis in (self.data, self.context):
+            if axis is not None:
+                settle.sum_over(self.w, axis, self.parameters.values(), f"gradients over {axis.name}")
+        self.add_tied_gradients()
 
     def add_tied_gradients(self) -> None:
         """Sum the gradients of every tied pair, on both ranks that hold a copy."""
         for copy, original in self.ties.items():
             homes = self._home(original), self._home(copy)
             if homes[0] == homes[1]:
-                self._add_here(copy, original)
+                if copy in self.parameters:
+                    settle.add_tied_here(self.parameters[original], self.parameters[copy])
             elif self.w.rank in homes:
-                self._add_across(copy if self.w.rank == homes[1] else original, homes)
-
-    def _add_here(self, copy: str, original: str) -> None:
-        if copy in self.parameters and self.parameters[copy] is not self.parameters[original]:
-            total = self.parameters[original].grad
-            total += self.parameters[copy].grad
-            self.parameters[copy].grad.copy_(total)
-
-    def _add_across(self, name: str, homes: tuple[int, int]) -> None:
-        """Both ranks send their gradient and add what comes; the lower rank posts its send first, the other last."""
-        own, w = self.parameters[name].grad, self.w
-        peer = homes[0] if w.rank == homes[1] else homes[1]
-        other, memory = torch.empty_like(own), w.recorder.memory
-        memory.hold(other, COMMUNICATION)
-        outgoing = own.clone()
-        memory.hold(outgoing, COMMUNICATION)
-        w.recorder.message(w.rank, peer, own.nbytes, w.recorder.clock(), UNKNOWN, "tied gradient")
-        if w.rank < peer:
-            works = w.post_send(outgoing, peer, TIED_TAG), w.post_recv(other, peer, TIED_TAG)
-        else:
-            works = w.post_recv(other, peer, TIED_TAG), w.post_send(outgoing, peer, TIED_TAG)
-        for work in works:
-            work.wait()
-        w.recorder.message(peer, w.rank, own.nbytes, UNKNOWN, w.recorder.clock(), "tied gradient")
-        own += other
-        memory.release(other, COMMUNICATION)
-        memory.release(outgoing, COMMUNICATION)
+                name, peer = (copy, homes[0]) if self.w.rank == homes[1] else (original, homes[1])
+                settle.add_tied_across(self.w, self.parameters[name].grad, peer)
 
     def squared_norm(self) -> float:
-        """Sum of the squares of this rank's gradients; a tied copy is counted by the rank of its original."""
+        """Sum of the squares of the gradients that this rank counts; a tied copy is counted where its original is."""
         return sum(
             parameter.grad.double().square().sum().item()
             for name, parameter in self.parameters.items()
-            if name not in self.ties and parameter.grad is not None
+            if self.is_first_replica and name not in self.ties and parameter.grad is not None
+            if getattr(parameter, "counted", True)
         )
 
     def gradients(self) -> dict[str, torch.Tensor]:
-        """This rank's gradients by name, tied copies left out."""
+        """This rank's gradients by name, as far as no other rank brings the same home. Tied copies are left out."""
         return {
             name: parameter.grad.cpu()
             for name, parameter in self.parameters.items()
-            if name not in self.ties and parameter.grad is not None
+            if self.is_first_replica and name not in self.ties and parameter.grad is not None
+            if name in self.slices or self.speaks
         }
 
     def clear_gradients(self) -> None:
@@ -170,3 +214,22 @@ class Part:
     def _home(self, name: str) -> int:
         layer = int(name.split(".")[1])
         return self.placement[next(stage for stage, cut in enumerate(self.cuts) if layer in cut)]
+
+
+def slices(plan: Plan, model) -> dict:
+    """{parameter name: Cut} over the tensor axis; ValueError for a model whose layers cannot be sliced."""
+    for axis in ("tensor", "context"):
+        if plan.size(axis) > 1 and not hasattr(model, "cuts"):
+            kind = type(model).__name__
+            raise ValueError(f"{axis}={plan.size(axis)} slices layers, and those of a {kind} cannot be sliced.")
+    return model.cuts(plan.size("tensor")) if plan.size("tensor") > 1 else {}
+
+
+def gather(pieces: list[Tensor], cut) -> Tensor:
+    """The whole of a parameter's slices, by place on the tensor axis. Copied slices are equal: any will do."""
+    shape = list(pieces[0].shape)
+    shape[cut.dim] = cut.size
+    whole = pieces[0].new_zeros(shape)
+    for piece, part in zip(pieces, cut.parts, strict=True):
+        whole.narrow(cut.dim, part.start, len(part)).copy_(piece.narrow(cut.dim, 0, len(part)))
+    return whole

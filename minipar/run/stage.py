@@ -41,13 +41,18 @@ class Stage:
         self.weights: Sequence[float] = ()
         self.total: Tensor | None = None
 
-    def feed(self, inputs: Sequence[Tensor] = (), targets: Sequence[Tensor] = (), memory=None) -> None:
-        """The microbatches of one step: inputs for the first stage, targets for the last. Starts a new step."""
+    def feed(
+        self, inputs: Sequence[Tensor] = (), targets: Sequence[Tensor] = (), memory=None, pieces: int = 1
+    ) -> None:
+        """The microbatches of one step: inputs for the first stage, targets for the last. Starts a new step.
+
+        pieces: how many ranks share the batch, each with an equal piece of it; the others' losses are added elsewhere.
+        """
         if self.total is not None:
             self.memory.release(self.total, BATCH)
         self.inputs, self.targets, self.memory = inputs, targets, memory or self.memory
         self.in_flight.clear()
-        tokens = sum(part.numel() for part in targets)
+        tokens = sum(part.numel() for part in targets) * pieces
         self.weights = [part.numel() / tokens for part in targets]
         self.total = None
 

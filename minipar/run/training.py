@@ -1,9 +1,11 @@
 """How do four processes train one model?
 
     train_step    one batch, forward and backward: loss, gradients and what happened, from a freshly built model
-    train         many steps: backward, tied gradients summed, one norm over all ranks, AdamW on each rank's own part
+    train         many steps: backward, gradients settled, one norm over all ranks, AdamW on each rank's own part
 
-The weights of `train` stay in the workers, each rank its own; `minipar.generate` uses them there.
+Any mesh of the axes pipe, data, tensor and context (see `Plan`) gives what one process would: the same loss, the same
+gradients, which come home whole, and the same norm. The weights of `train` stay in the workers, each rank its own;
+`minipar.generate` uses them there.
 """
 
 import contextlib
@@ -16,12 +18,13 @@ import torch
 from torch import Tensor
 
 from minipar.plan.layout import Plan
+from minipar.plan.mesh import Mesh
 from minipar.plan.schedule import Schedule
 from minipar.plan.simulate import Cost
 from minipar.plan.trace import Trace
 from minipar.run.on_rank import Recipe, step_on_rank, train_on_rank
 from minipar.run.parcel import dumps
-from minipar.run.part import feed
+from minipar.run.part import feed, gather, slices
 from minipar.run.story import RemoteInterrupt
 
 PATIENCE = 30.0  # seconds a stopped training gets to end its step
@@ -43,10 +46,13 @@ class Step:
     batch: Any = field(repr=False)
     schedule: Schedule
     allocator: tuple[int | None, ...] = field(default=(), repr=False)
+    mesh: Mesh | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
+        alone = self.mesh is None or tuple(self.mesh.axes) == ("pipe",)
+        ranks = f"ranks={self.schedule.ranks}" if alone else repr(self.mesh)
         return (
-            f"Step({self.schedule.name}, ranks={self.schedule.ranks}, microbatches={self.schedule.microbatches}, "
+            f"Step({self.schedule.name}, {ranks}, microbatches={self.schedule.microbatches}, "
             f"loss={self.loss:.4f}, {self.trace.source}, {self.trace.makespan * 1000:.0f} ms)"
         )
 
@@ -80,17 +86,18 @@ def train_step(pool, plan: Plan, model, batch, pace: Cost | None = None, spans: 
 
     batch: inputs and targets, [batch, context] each. pace: declared durations in seconds, or None for full speed.
     optimizer: "SGD", "momentum" or "AdamW" to make one update too (the gradients that come home are unclipped).
-    ValueError when the schedule is not sound, or the batch has fewer texts than microbatches.
+    ValueError when the schedule is not sound, when the batch has fewer texts than microbatches, and where texts,
+    positions, heads or hidden units cannot be shared out evenly over the axes of the mesh.
     """
     _require(pool, plan, model, batch)
     recipe = Recipe(optimizer, learning_rate, clip=None) if optimizer else None
     result = pool.run(step_on_rank, plan, model, _for_ends(plan, batch), pace, spans, memory, recipe,
                       ranks=plan.ranks, mesh=plan.mesh)  # fmt: skip
-    gradients = {name: gradient for part in result for name, gradient in part["gradients"].items()}
+    gradients = _gathered([part["gradients"] for part in result], slices(plan, model))
     in_order = {name: gradients[name] for name in sorted(gradients, key=_layer)}
     loss = sum(part["loss"] for part in result)
     allocator = tuple(part["allocator"] for part in result)
-    return Step(loss, in_order, _named(result.trace, plan, pace), pace, batch, plan.schedule, allocator)
+    return Step(loss, in_order, _named(result.trace, plan, pace), pace, batch, plan.schedule, allocator, plan.mesh)
 
 
 def train(pool, plan: Plan, model, data, steps: int, learning_rate: float = 1e-3, optimizer: str = "AdamW",
@@ -185,14 +192,23 @@ def _telling(pool, progress: Callable[[dict], None] | None):
 def _require(pool, plan: Plan, model, batch) -> None:
     plan.require_sound()
     plan.cut(model)
-    texts, count = len(batch.inputs), plan.schedule.microbatches
-    if texts < count:
-        raise ValueError(f"{count} microbatches cannot be cut from a batch of {texts}: each needs at least one text.")
+    slices(plan, model)
+    by_position = plan.size("context") > 1 or plan.sequence_parallel
+    plan.require_batch(len(batch.inputs), batch.inputs.shape[1] if by_position else None)
 
 
 def _for_ends(plan: Plan, batch) -> list[bytes]:
     """What each rank needs of the batch, packed: no rank holds what it does not need."""
     return [bytes(dumps(feed(plan, rank, batch))) for rank in range(plan.ranks)]
+
+
+def _gathered(parts: list[dict[str, Tensor]], cuts: dict) -> dict[str, Tensor]:
+    """Gradients by name from what the ranks brought home: slices are put together, in the order of the ranks."""
+    found: dict[str, list[Tensor]] = {}
+    for part in parts:
+        for name, gradient in part.items():
+            found.setdefault(name, []).append(gradient)
+    return {name: gather(pieces, cuts[name]) if name in cuts else pieces[0] for name, pieces in found.items()}
 
 
 def _named(trace: Trace, plan: Plan, pace: Cost | None) -> Trace:
@@ -206,6 +222,12 @@ def _named(trace: Trace, plan: Plan, pace: Cost | None) -> Trace:
         hop=pace.hop if pace is not None else 0.0,
         spans=tuple(span._replace(start=span.start - zero, end=span.end - zero) for span in spans),
         messages=tuple(m._replace(sent=m.sent - zero, received=m.received - zero) for m in trace.messages),
+        collectives=tuple(
+            each._replace(start=each.start - zero, end=each.end - zero)
+            for each in trace.collectives
+            if each.start >= zero
+        ),
+        pipelines=plan.pipelines if plan.pipelines != (tuple(range(plan.ranks)),) else (),
         ledger=tuple(tuple(s._replace(time=max(0.0, s.time - zero)) for s in row) for row in trace.ledger),
     )
 

@@ -1,0 +1,135 @@
+"""On any mesh of pipe, data, tensor and context axes: is it still exactly the model that one process trains?"""
+
+import pytest
+import torch
+from torch.nn.functional import mse_loss
+
+import minipar
+from minipar.nn.gpt import GPT
+from minipar.nn.stack import Stack
+from minipar.nn.text import Batch, Text, text_batch
+from minipar.plan.mesh import Mesh
+from minipar.run.part import Part
+
+SMALL = {"layers": 3, "hidden": 16, "heads": 4, "context": 8, "dtype": "float64"}
+MESHES = [
+    (Mesh(data=2), {}),
+    (Mesh(data=4), {}),
+    (Mesh(data=2, pipe=2), {}),
+    (Mesh(pipe=2, data=2), {}),
+    (Mesh(tensor=2), {}),
+    (Mesh(tensor=4), {}),
+    (Mesh(tensor=2), {"sequence_parallel": True}),
+    (Mesh(tensor=4), {"sequence_parallel": True}),
+    (Mesh(tensor=2), {"overlap": True}),
+    (Mesh(pipe=2, tensor=2), {}),
+    (Mesh(tensor=2, pipe=2), {"sequence_parallel": True}),
+    (Mesh(pipe=2, tensor=2), {"sequence_parallel": True, "collectives": "ring"}),
+    (Mesh(data=2, tensor=2), {}),
+    (Mesh(data=2, tensor=2), {"sequence_parallel": True}),
+    (Mesh(context=2), {}),
+    (Mesh(context=4), {"deal": "striped"}),
+    (Mesh(context=2, tensor=2), {"sequence_parallel": True}),
+    (Mesh(pipe=2, context=2), {"deal": "contiguous"}),
+    (Mesh(data=2, context=2), {"collectives": "ring"}),
+]
+
+
+def plan_of(mesh, options, microbatches=2):
+    ranks = mesh.axes.get("pipe", 1)
+    return minipar.Plan(mesh, minipar.one_f_one_b(ranks, microbatches), **options)
+
+
+def say(value):
+    return repr(value) if isinstance(value, Mesh) else " ".join(f"{k}={v}" for k, v in value.items()) or "plain"
+
+
+def one_process(model, data, steps, rate=1e-2, clip=1.0):
+    """The same training in plain torch: losses and norms."""
+    whole, losses, norms = model.whole(), [], []
+    optimizer = torch.optim.AdamW(whole.parameters(), lr=rate)
+    for step in range(steps):
+        batch = data(step)
+        loss = model.loss(whole(batch.inputs), batch.targets)
+        optimizer.zero_grad()
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(whole.parameters(), clip).item())
+        optimizer.step()
+        losses.append(loss.item())
+    return losses, norms
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(("mesh", "options"), MESHES, ids=say)
+def test_one_step_equals_one_process(pool, mesh, options, tied):
+    model, plan = GPT(**SMALL, tied=tied), plan_of(mesh, options)
+    step = minipar.train_step(pool, plan, model, text_batch(8, 8))
+    assert minipar.same_gradients(model, step, tolerance=1e-10)
+    whole = model.whole()
+    assert step.loss == pytest.approx(model.loss(whole(step.batch.inputs), step.batch.targets).item(), abs=1e-12)
+    assert list(step.gradients) == [name for name, _ in whole.named_parameters()]
+    for rank in range(plan.ranks):
+        assert step.trace.order(rank) == plan.schedule.programs[plan.place(rank)["pipe"]]
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize(("mesh", "options"), MESHES, ids=say)
+def test_twenty_steps_equal_one_process(pool, mesh, options, tied):
+    model, data = GPT(**SMALL, tied=tied), Text(8, 8)
+    run = minipar.train(pool, plan_of(mesh, options), model, data, steps=20, learning_rate=1e-2)
+    losses, norms = one_process(model, data, 20)
+    assert run.losses == pytest.approx(losses, abs=1e-10)
+    assert run.norms == pytest.approx(norms, rel=1e-9)
+    assert max(norms) > 1  # some step was clipped
+
+
+def test_resuming_on_a_mesh_goes_on_where_it_stopped(pool):
+    mesh, options = MESHES[-1]
+    model, data, plan = GPT(**SMALL, tied=True), Text(8, 8), plan_of(mesh, options)
+    straight = minipar.train(pool, plan, model, data, steps=6)
+    minipar.train(pool, plan, model, data, steps=3)
+    assert minipar.train(pool, plan, model, data, steps=3, resume=True).losses == pytest.approx(straight.losses[3:])
+
+
+def test_any_list_of_modules_on_two_axes(pool):
+    torch.manual_seed(0)
+    layers = [torch.nn.Sequential(torch.nn.Linear(6, 6), torch.nn.Tanh()).double() for _ in range(4)]
+    model, rows = Stack(layers, loss=mse_loss), torch.randn(12, 6, dtype=torch.float64)
+    plan = minipar.Plan(Mesh(data=2, pipe=2), minipar.gpipe(2, 3))
+    step = minipar.train_step(pool, plan, model, Batch(rows, rows.flip(0)))
+    assert minipar.same_gradients(model, step, tolerance=1e-10)
+
+
+def test_replicas_wait_for_their_own_pipeline(pool):
+    plan = minipar.Plan(Mesh(data=2, pipe=2), minipar.gpipe(2, 2))
+    trace = minipar.train_step(pool, plan, GPT(**SMALL), text_batch(4, 8)).trace
+    assert trace.pipelines == ((0, 1), (2, 3))
+    for ranks in trace.pipelines:
+        for span in trace.actions(ranks[1]):
+            assert all(maker.rank in ranks for _, maker in trace.arrivals(span))
+        assert {span.rank for span in trace.readers(trace.actions(ranks[0])[0])} == {ranks[1], ranks[0]}
+    assert len({span.rank in (0, 1) for span in trace.critical_path()}) == 1
+
+
+def count_replicas_too(w, *arguments):
+    """As `train_on_rank`, with the mistake of counting a parameter on every data rank."""
+    from minipar.run.on_rank import train_on_rank
+
+    honest = Part.is_first_replica
+    Part.is_first_replica = True
+    try:
+        return train_on_rank(w, *arguments)
+    finally:
+        Part.is_first_replica = honest
+
+
+def test_a_double_count_of_replicas_is_seen(pool, monkeypatch):
+    model, data, plan = GPT(**SMALL), Text(8, 8), plan_of(*MESHES[2])
+    monkeypatch.setattr("minipar.run.training.train_on_rank", count_replicas_too)
+    run = minipar.train(pool, plan, model, data, steps=2, learning_rate=1e-2)
+    assert run.norms != pytest.approx(one_process(model, data, 2)[1], rel=1e-3)
+
+
+def test_the_step_says_its_mesh(pool):
+    step = minipar.train_step(pool, plan_of(*MESHES[2]), GPT(**SMALL), text_batch(8, 8))
+    assert repr(step).startswith("Step(1F1B, Mesh(data=2, pipe=2), microbatches=2, loss=")
