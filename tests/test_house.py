@@ -18,7 +18,7 @@ FLOORS = {
     "plan": ((), ()),
     "cost": (("plan",), ()),
     "run": (("plan", "cost"), ("torch", "cloudpickle")),
-    "nn": (("plan", "cost", "run.worker"), ("torch",)),
+    "nn": (("plan", "cost", "run.worker"), ("torch", "safetensors")),
     "view": (("plan", "cost"), ("plotly", "ipywidgets", "anywidget", "traitlets", "IPython")),
     "learn": (("plan", "cost", "run", "nn", "view", ""), ("torch", "numpy", "plotly", "ipywidgets", "anywidget",
                                                           "traitlets", "IPython")),
@@ -35,6 +35,7 @@ NOT_MIRRORS = {
     "run/test_faults.py": "the list of faults that must end in a readable error; they go through the whole floor",
     "run/test_kernel.py": "what is left when the kernel that owns a pool ends",
     "run/test_jupyter.py": "a pool inside a real kernel: interrupt, restart, two kernels at once",
+    "nn/test_oracle.py": "the table of sliced layers and their whole twins, all modules of the floor",
     "learn/test_locked.py": "the table of storyboards: somebody there or not, locked or not; goes through the floor",
 }
 

@@ -9,6 +9,7 @@ ranks to another is gather, then slice. Gradients are gathered the same way, onc
 `save` and `load` write a state as a safetensors file, which other libraries read too; it holds numbers and no code.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from minipar.nn.axes import mark, place, size
 from minipar.plan.slices import Cut
 
+_NUMBERS = re.compile(r"\d+")
+
 
 def slice_state(state: Mapping[str, Tensor], cuts: Mapping[str, Cut], rank: int) -> dict[str, Tensor]:
     """This rank's slices, as copies. ValueError when a tensor is not as large as its cut, with name and numbers."""
@@ -25,6 +28,7 @@ def slice_state(state: Mapping[str, Tensor], cuts: Mapping[str, Cut], rank: int)
     for name, whole in state.items():
         cut = cuts.get(name)
         if cut is None:
+            _require_known(name, cuts)
             found[name] = whole.detach().clone()
             continue
         _require(name, whole.shape, cut, cut.size, "whole")
@@ -68,6 +72,15 @@ def _require(name: str, shape, cut: Cut, expected: int, what: str) -> None:
         raise ValueError(
             f"{name} {list(shape)} ({what}) has {there} along dimension {cut.dim}, and the cuts are for {expected}: "
             "is it the state of another model?"
+        )
+
+
+def _require_known(name: str, cuts: Mapping[str, Cut]) -> None:
+    """A parameter without a cut is whole, unless its like in another layer is cut."""
+    like = next((cut for cut in cuts if _NUMBERS.sub("", cut) == _NUMBERS.sub("", name)), None)
+    if like is not None:
+        raise ValueError(
+            f"{name} is no parameter of this model, which cuts {like}: is it the state of another model?"
         )
 
 

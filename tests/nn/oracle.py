@@ -118,7 +118,7 @@ def logits_come_back(w, words: int):
 
 
 def gpt(w, model, batch, overlap: bool = False, sequence_parallel: bool = False):
-    """On a rank: the sliced model's loss and gradients, partial ones summed, and (bytes of weights, what is counted)."""
+    """On a rank: loss, gradients (partial ones summed), what is counted of their squares, bytes of weights."""
     axes = Axes(w.axis("tensor"), overlap=overlap, sequence_parallel=sequence_parallel)
     sliced = model.build(range(model.layers + 2), w.device, axes)
     loss = model.loss(sliced(batch.inputs), batch.targets, axes)
