@@ -5,12 +5,16 @@ explore.cap(cap=4)                           GPipe and 1F1B under a cap on activ
 explore.memory(batch=8)                      what fills a device
 explore.cards(10_000_000_000)                parameters against a row of real cards
 explore.split(costs, parts=4)                where to cut a list of layers
+explore.heads(ranks=4, query=8, kv=2)        heads and words on ranks: from when on are heads copied?
+explore.message(machine)                     where a message costs its wait, and where its bytes
 explore.ping(pool)                           what a message costs here (this one does send, when told to)
 """
 
 from minipar.view.explore_cap import cap, largest_under
 from minipar.view.explore_cards import cards
+from minipar.view.explore_heads import heads, largest_ranks
 from minipar.view.explore_memory import memory, two_ways_under_the_cap
+from minipar.view.explore_message import message, twice_its_wait
 from minipar.view.explore_ping import ping
 from minipar.view.explore_pipeline import idle_below, pipeline
 from minipar.view.explore_split import best_cut, split
@@ -22,11 +26,15 @@ __all__ = [
     "best_cut",
     "cap",
     "cards",
+    "heads",
     "idle_below",
+    "largest_ranks",
     "largest_under",
     "memory",
+    "message",
     "ping",
     "pipeline",
     "split",
+    "twice_its_wait",
     "two_ways_under_the_cap",
 ]
