@@ -14,7 +14,9 @@ except PackageNotFoundError:  # a clone that was never installed
 _HOME = {
     "minipar.plan.actions": "Action B F I Op W",
     "minipar.plan.schedule": "Schedule schedule",
-    "minipar.plan.schedules": "gpipe naive one_f_one_b",
+    "minipar.plan.schedules": (
+        "gpipe interleaved_1f1b interleaved_zero_bubble looped_bfs naive one_f_one_b zb_h1 zb_h2 zb_v"
+    ),
     "minipar.plan.check": "Problem problems",
     "minipar.plan.order": "Deadlock walk",
     "minipar.plan.messages": "lower",
@@ -31,6 +33,7 @@ _HOME = {
     "minipar.view.timeline": "compare timeline timelines",
     "minipar.view.memory": "memory memory_bars",
     "minipar.view.curves": "curves idle_sweep peak_sweep",
+    "minipar.view.slices": "slices",
     "minipar.view.strip": "strip",
     "minipar.view.edit": "edit",
 }

@@ -1,10 +1,36 @@
 """Which orders does the field use?  Each entry is a few lines under its picture.
 
-Every entry yields the program of one rank. Time runs to the right, ranks downwards; a backward takes two slots here.
+Every entry yields the program of one rank. Time runs to the right, ranks downwards; a whole backward (B) takes two
+slots here, its halves (I for the input's gradient, W for the weights') one each.
 """
 
-from minipar.plan.actions import B, F
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+
+from minipar.plan.actions import Action, B, F, I, Op, W
 from minipar.plan.schedule import Schedule, require_positive, schedule
+
+
+def weave(forwards: Iterable[Action], backwards: Iterable[Action], warmup: int, parked: int = 0) -> Iterator[Action]:
+    """`warmup` forwards, then one forward one backward by turns, then the backwards that are left.
+
+    Where a backward is an I, its W is parked, and the oldest runs as soon as more than `parked` of them wait; what
+    still waits at the end runs last:
+
+        warmup 2, parked 1     F0 F1   F2 I0   F3 I1 W0   I2 W1   I3 W2   W3
+    """
+    forwards, waiting = deque(forwards), deque()
+    for _ in range(min(warmup, len(forwards))):
+        yield forwards.popleft()
+    for backward in backwards:
+        if forwards:
+            yield forwards.popleft()
+        yield backward
+        if backward.op is I:
+            waiting.append(W(backward.stage, backward.microbatch))
+        if len(waiting) > parked:
+            yield waiting.popleft()
+    yield from waiting
 
 
 @schedule
@@ -32,18 +58,9 @@ def one_f_one_b(rank, ranks, microbatches):
                        ... 1F0 1F1 ... ... 1B0 1B0 1F2 1B1 1B1 1F3 1B2 1B2 ... 1B3 1B3
                        ... ... 2F0 2B0 2B0 2F1 2B1 2B1 2F2 2B2 2B2 2F3 2B3 2B3
     """
-    warmup = min(ranks - 1 - rank, microbatches)
-    for m in range(warmup):
-        yield F(rank, m)
-    for m in range(microbatches - warmup):
-        yield F(rank, warmup + m)
-        yield B(rank, m)
-    for m in range(microbatches - warmup, microbatches):
-        yield B(rank, m)
-
-
-gpipe.title = "GPipe"
-one_f_one_b.title = "1F1B"
+    forwards = [F(rank, m) for m in range(microbatches)]
+    backwards = [B(rank, m) for m in range(microbatches)]
+    yield from weave(forwards, backwards, warmup=ranks - 1 - rank)
 
 
 def naive(ranks: int) -> Schedule:
@@ -57,4 +74,141 @@ def naive(ranks: int) -> Schedule:
     return Schedule("naive", tuple((F(rank, 0), B(rank, 0)) for rank in range(ranks)))
 
 
-CATALOGUE = {"gpipe": gpipe, "one_f_one_b": one_f_one_b}
+@schedule
+def looped_bfs(rank, ranks, microbatches, chunks=2):
+    """Several stages a rank; each takes the whole batch before the next one does (Lamy-Poirier, 2023, arXiv:2211.05953).
+
+    Breadth first: GPipe with a smaller triangle. The backwards run in the reverse of the forwards' order, and every
+    rank holds all chunks * M activations.
+
+    P = 2, M = 2, 2 chunks    0F0 0F1 2F0 2F1 ... ... ... 2B1 2B1 2B0 2B0 0B1 0B1 0B0 0B0
+                              ... 1F0 1F1 3F0 3F1 3B1 3B1 3B0 3B0 1B1 1B1 1B0 1B0
+    """
+    require_positive(chunks=chunks)
+    forwards = [F(stage, m) for stage in range(rank, chunks * ranks, ranks) for m in range(microbatches)]
+    yield from forwards
+    for stage, _, m in reversed(forwards):
+        yield B(stage, m)
+
+
+@schedule
+def interleaved_1f1b(rank, ranks, microbatches, chunks=2):
+    """1F1B with several stages a rank, dealt like cards (Narayanan et al., 2021, arXiv:2104.04473).
+
+    A round of P microbatches walks through all chunks before the next round starts. The bubble is 1F1B's divided by the
+    number of chunks; messages go P * chunks - 1 borders instead of P - 1. Where M is no multiple of P the rounds are
+    larger, and differ by one microbatch at most.
+
+    P = 2, M = 2, 2 chunks    0F0 0F1 2F0 2F1 ... ... 2B0 2B0 ... 2B1 2B1 0B0 0B0 0B1 0B1
+                              ... 1F0 1F1 3F0 3B0 3B0 3F1 3B1 3B1 1B0 1B0 1B1 1B1
+    """
+    forwards, backwards, first = _in_rounds(rank, ranks, microbatches, chunks, B)
+    yield from weave(forwards, backwards, warmup=(chunks - 1) * first + 2 * (ranks - 1 - rank))
+
+
+@schedule
+def interleaved_zero_bubble(rank, ranks, microbatches, chunks=2):
+    """Interleaved 1F1B with a split backward: rank r parks r weight gradients and fills gaps with them.
+
+    The ZB1P of the zero-bubble paper (Qi et al., 2023, arXiv:2401.10241) on several chunks a rank, in torch's order.
+
+    P = 2, M = 2, 2 chunks    0F0 0F1 2F0 2F1 ... 2I0 2W0 2I1 2W1 0I0 0W0 0I1 0W1
+                              ... 1F0 1F1 3F0 3I0 3F1 3I1 3W0 1I0 3W1 1I1 1W0 1W1
+    """
+    forwards, backwards, first = _in_rounds(rank, ranks, microbatches, chunks, I)
+    yield from weave(forwards, backwards, warmup=(chunks - 1) * first + ranks - 1 - rank, parked=rank)
+
+
+def _in_rounds(rank: int, ranks: int, microbatches: int, chunks: int, backward: Op):
+    """(forwards, backwards, microbatches of the first round) of a rank whose stages are dealt like cards."""
+    require_positive(chunks=chunks)
+    rounds = max(1, microbatches // ranks)
+    sizes = [microbatches // rounds + (number < microbatches % rounds) for number in range(rounds)]
+    parts = [range(sum(sizes[:number]), sum(sizes[: number + 1])) for number in range(rounds)]
+    stages = range(rank, chunks * ranks, ranks)
+    forwards = [F(stage, m) for part in parts for stage in stages for m in part]
+    backwards = [backward(stage, m) for part in parts for stage in reversed(stages) for m in part]
+    return forwards, backwards, sizes[0]
+
+
+@schedule
+def zb_h1(rank, ranks, microbatches):
+    """1F1B with a split backward, in 1F1B's memory (Qi et al., 2023, arXiv:2401.10241).
+
+    Nobody waits for a weight gradient: rank r parks r of them, and they fill gaps. With F = I = W a rank idles (P-1)F
+    inside its own span, where 1F1B idles (P-1)(F+B).
+
+    P = 3, M = 4    0F0 0F1 0F2 ... ... 0I0 0W0 0F3 0I1 0W1 0I2 0W2 0I3 0W3
+                    ... 1F0 1F1 ... 1I0 1F2 1I1 1W0 1F3 1I2 1W1 1I3 1W2 1W3
+                    ... ... 2F0 2I0 2F1 2I1 2F2 2I2 2W0 2F3 2I3 2W1 2W2 2W3
+    """
+    forwards = [F(rank, m) for m in range(microbatches)]
+    yield from weave(forwards, [I(rank, m) for m in range(microbatches)], warmup=ranks - 1 - rank, parked=rank)
+
+
+@schedule
+def zb_h2(rank, ranks, microbatches):
+    """ZB-H1 with nearly twice the warm-up: no idle slot inside a rank, for nearly twice the memory.
+
+    Rank r starts with 2(P-r)-1 forwards and parks 2r weight gradients. With F = I = W and M large enough every rank is
+    busy from its first action to its last; they only start and end at different times (Qi et al., 2023).
+
+    P = 2, M = 4    0F0 0F1 0F2 0I0 0W0 0F3 0I1 0W1 0I2 0W2 0I3 0W3
+                    ... 1F0 1I0 1F1 1I1 1F2 1I2 1W0 1F3 1I3 1W1 1W2 1W3
+    """
+    forwards = [F(rank, m) for m in range(microbatches)]
+    yield from weave(forwards, [I(rank, m) for m in range(microbatches)], 2 * (ranks - 1 - rank), parked=2 * rank)
+
+
+@schedule
+def zb_v(rank, ranks, microbatches):
+    """Two stages a rank, placed down and up again like a V, with a split backward (Qi et al., 2023, arXiv:2401.10241).
+
+    Rank r runs stages r and 2P-1-r, so the last stage stands on rank 0 and the first backward is home at once: 1F1B's
+    memory on every rank, and with F = I = W no idle slot inside a rank. Made for at least 2P-1 microbatches; with fewer,
+    those that do not exist are left out.
+
+    P = 2, M = 3    0F0 0F1 0F2 3F0 3I0 3W0 3F1 3I1 3W1 0I0 0W0 3F2 3I2 3W2 0I1 0W1 0I2 0W2
+                    ... 1F0 2F0 1F1 2F1 2I0 2W0 1F2 1I0 1W0 2F2 2I1 2W1 1I1 2I2 1I2 1W1 2W2 1W2
+    """
+    down, up = rank, 2 * ranks - 1 - rank
+    count, done = max(2 * ranks - 1, microbatches), Counter()
+    for stage, op in _v_steps(down, up, rank, ranks, count):
+        m = done[stage, op]
+        done[stage, op] += 1
+        if m < microbatches:
+            yield op(stage, m)
+
+
+def _v_steps(down: int, up: int, rank: int, ranks: int, microbatches: int) -> Iterator[tuple[int, Op]]:
+    """(stage, operation) of ZB-V on one rank; the microbatches of each are counted by the caller."""
+    whole = [(up, F), (up, I), (up, W)]
+    yield from [(down, F)] * (2 * (ranks - rank) - 1)
+    yield from [(up, F), (down, F)] * rank
+    yield from whole * (ranks - rank)
+    for number in range(microbatches - ranks):
+        yield from [(down, F)] * (number <= microbatches - 2 * ranks + rank)
+        yield from [(down, I), (down, W), *whole]
+    yield from [(down, I), (up, I)] * rank
+    yield from [(down, I), (down, W)] * (ranks - rank)
+    yield from [(up, W)] * rank + [(down, W)] * rank
+
+
+gpipe.title = "GPipe"
+one_f_one_b.title = "1F1B"
+looped_bfs.title = "Looped BFS"
+interleaved_1f1b.title = "interleaved 1F1B"
+interleaved_zero_bubble.title = "interleaved zero bubble"
+zb_h1.title, zb_h2.title, zb_v.title = "ZB-H1", "ZB-H2", "ZB-V"
+
+
+SIMPLE = {"gpipe": gpipe, "one_f_one_b": one_f_one_b}
+CATALOGUE = {
+    **SIMPLE,
+    "looped_bfs": looped_bfs,
+    "interleaved_1f1b": interleaved_1f1b,
+    "interleaved_zero_bubble": interleaved_zero_bubble,
+    "zb_h1": zb_h1,
+    "zb_h2": zb_h2,
+    "zb_v": zb_v,
+}

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from minipar.plan.schedules import CATALOGUE
+from minipar.plan.schedules import SIMPLE
 from minipar.plan.simulate import Cost, predict
 from minipar.view.theme import BLUE, GREEN, ORANGE, PALETTE, PURPLE, VERMILION
 
@@ -80,7 +80,7 @@ def idle_sweep(
     ranks=(4, 8, 16), microbatches=(4, 8, 16, 32, 64, 128), schedule="gpipe", cost=None, title=None
 ) -> go.Figure:
     """Idle share of all time against the number of microbatches, a line for each number of ranks. Predicted."""
-    build, cost = CATALOGUE[schedule], cost or Cost()
+    build, cost = SIMPLE[schedule], cost or Cost()
     lines = {f"P = {p}": [predict(build(p, m), cost).bubble for m in microbatches] for p in ranks}
     title = title or f"{build.title}: more microbatches, less waiting (predicted, not run)"
     return curves(microbatches, lines, title, "microbatches M", "idle share of all time", log=True, percent=True)
@@ -89,7 +89,7 @@ def idle_sweep(
 def peak_sweep(ranks=8, microbatches=(8, 16, 32, 64), schedules=("gpipe", "one_f_one_b"), title=None) -> go.Figure:
     """Most microbatches in flight on rank 0 against their number, a line for each schedule. Predicted."""
     lines = {
-        CATALOGUE[name].title: [predict(CATALOGUE[name](ranks, m)).peak_in_flight[0] for m in microbatches]
+        SIMPLE[name].title: [predict(SIMPLE[name](ranks, m)).peak_in_flight[0] for m in microbatches]
         for name in schedules
     }
     title = title or f"What rank 0 of {ranks} holds at once (predicted, not run)"

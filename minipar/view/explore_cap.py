@@ -11,7 +11,7 @@ import dataclasses
 import functools
 from typing import NamedTuple
 
-from minipar.plan.schedules import CATALOGUE
+from minipar.plan.schedules import SIMPLE
 from minipar.plan.simulate import predict
 from minipar.view import bars, controls
 from minipar.view.explorer import Explorer, Task
@@ -54,7 +54,7 @@ class Cap(Explorer):
         return bars.Bars(name="activations held at once, against the cap")
 
     def compute(self, state) -> tuple[Fit, ...]:
-        return tuple(fit(name, state) for name in CATALOGUE)
+        return tuple(fit(name, state) for name in SIMPLE)
 
     def draw(self, fits):
         self.view.show(
@@ -110,13 +110,13 @@ def fit(name: str, state: CapState) -> Fit:
     """Peaks at this M, and the largest M whose peaks stay under the cap, found by trying."""
     tried = [m for m in range(1, MOST_MICROBATCHES + 1) if max(peaks(name, state.ranks, m)) <= state.cap]
     largest = None if len(tried) == MOST_MICROBATCHES else max(tried, default=0)
-    return Fit(CATALOGUE[name].title, peaks(name, state.ranks, state.microbatches), largest)
+    return Fit(SIMPLE[name].title, peaks(name, state.ranks, state.microbatches), largest)
 
 
 @functools.cache
 def peaks(name: str, ranks: int, microbatches: int) -> tuple[int, ...]:
     """Activations held at once, per rank, as the simulator counts them."""
-    return predict(CATALOGUE[name](ranks, microbatches)).peak_in_flight
+    return predict(SIMPLE[name](ranks, microbatches)).peak_in_flight
 
 
 def cap(cap: int = 6, ranks: int = 4, microbatches: int = 8, task=None) -> Cap:

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable
 
 from minipar.plan.schedule import Schedule
-from minipar.plan.schedules import CATALOGUE, naive
+from minipar.plan.schedules import SIMPLE, naive
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Trace
 from minipar.view import controls
@@ -116,7 +116,7 @@ def pipeline(schedule="gpipe", ranks=4, microbatches=8, F=1.0, B=2.0, hop=0.0, t
     schedule: "gpipe", "one_f_one_b", "naive", or a builder of your own (a function decorated with `minipar.schedule`).
     F, B, hop: durations in slots. task: a sentence, or one or several `Task`.
     """
-    builders = {**CATALOGUE, "naive": whole_batch}
+    builders = {**SIMPLE, "naive": whole_batch}
     if callable(schedule):
         name = getattr(schedule, "title", None) or schedule.__name__
         builders, schedule = {name: schedule, **builders}, name

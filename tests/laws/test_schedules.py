@@ -1,16 +1,23 @@
-"""Laws that every catalogue entry keeps, over ranks 1-6 and microbatches 1-13."""
+"""Laws that every catalogue entry keeps, over ranks 1-8, microbatches 1-24 and chunks 1-3 (messages: 1-6 and 1-13)."""
 
-from itertools import product
+import functools
+from itertools import pairwise, product
 
 import pytest
 
 import minipar
 from minipar import Cost, Schedule, lower, predict, problems, walk
-from minipar.plan.actions import Recv, Send
-from minipar.plan.schedules import CATALOGUE
+from minipar.plan.actions import I, Recv, Send
+from minipar.plan.schedules import CATALOGUE, SIMPLE
 
 SIZES = list(product(range(1, 7), range(1, 14)))
-ENTRIES = {**CATALOGUE, "naive": lambda ranks, microbatches: minipar.naive(ranks)}
+LARGE = list(product(range(1, 9), range(1, 25)))
+CHUNKED = ("looped_bfs", "interleaved_1f1b", "interleaved_zero_bubble")
+ENTRIES = {name: build for name, build in CATALOGUE.items() if name not in CHUNKED}
+ENTRIES["naive"] = lambda ranks, microbatches: minipar.naive(ranks)
+for name in CHUNKED:
+    for chunks in (1, 2, 3):
+        ENTRIES[f"{name} {chunks}"] = functools.partial(CATALOGUE[name], chunks=chunks)
 
 
 @pytest.fixture(params=ENTRIES, scope="module")
@@ -19,10 +26,13 @@ def entries(request):
     return [ENTRIES[request.param](ranks=p, microbatches=m) for p, m in SIZES]
 
 
-def test_sound_and_complete(entries):
-    for s in entries:
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_sound_and_complete(entry):
+    for p, m in LARGE:
+        s = ENTRIES[entry](ranks=p, microbatches=m)
         assert problems(s) == []
-        assert s.actions == 2 * s.stages * s.microbatches
+        split = any(action.op is I for action in s.programs[0])
+        assert s.actions == (3 if split else 2) * s.stages * s.microbatches
 
 
 def test_parse_undoes_str(entries):
@@ -47,7 +57,8 @@ def test_lowered_messages_pair_up(entries):
                 if isinstance(step, Recv)
             }
             assert sends == recvs
-            assert lowered.messages == 2 * (s.ranks - 1) * s.microbatches
+            borders = sum(here != there for here, there in pairwise(s.placement))
+            assert lowered.messages == 2 * borders * s.microbatches
             kept = tuple(tuple(step for step in p if not isinstance(step, (Send, Recv))) for p in lowered.programs)
             assert kept == s.programs
 
@@ -58,13 +69,39 @@ def test_the_ordered_form_ends_without_buffers(entries):
         assert len(list(walk(lowered.programs, unbuffered=True))) == s.actions + 2 * lowered.messages
 
 
-def test_the_triangle_closed_form(entries):
-    """Every entry here takes (P + M - 1)(F + B): GPipe's paper, and PipeDream-Flush's."""
-    for s in entries:
+@pytest.mark.parametrize("entry", [*SIMPLE, "naive"])
+def test_the_triangle_closed_form(entry):
+    """These take (P + M - 1)(F + B): GPipe's paper, and PipeDream-Flush's."""
+    for p, m in SIZES:
+        s = ENTRIES[entry](ranks=p, microbatches=m)
         t = predict(s, Cost(F=1, B=2))
         assert t.makespan == (s.ranks + s.microbatches - 1) * 3
         assert t.bubble == pytest.approx((s.ranks - 1) / (s.microbatches + s.ranks - 1))
         assert t.overhead == pytest.approx((s.ranks - 1) / s.microbatches)
+
+
+def test_chunks_divide_the_triangle():
+    """Narayanan et al., 2021: with V chunks the step takes M(F + B) + (P - 1)(F + B)/V, for M a multiple of P."""
+    for p, rounds, chunks in product(range(1, 7), (1, 2, 3), (1, 2, 3, 4)):
+        s = minipar.interleaved_1f1b(p, p * rounds, chunks=chunks)
+        t = predict(s, Cost(F=1 / chunks, B=2 / chunks))
+        assert t.makespan == pytest.approx(3 * p * rounds + 3 * (p - 1) / chunks)
+        assert lower(s).messages == 2 * p * rounds * (p * chunks - 1) * (p > 1)
+        if p > 1 and rounds > 1:
+            assert t.peak_in_flight == tuple((chunks - 1) * p + 2 * (p - 1 - r) + 1 for r in range(p))
+
+
+def test_a_split_backward_fills_the_gaps():
+    """Qi et al., 2023, F = I = W: ZB-H1 idles (P - 1)F inside a rank in 1F1B's memory, H2 and V not at all."""
+    for p in range(1, 9):
+        m = 4 * p
+        work, cost = 3 * m, Cost(F=1, B=2)
+        h1, h2 = (predict(build(p, m), cost) for build in (minipar.zb_h1, minipar.zb_h2))
+        v = predict(minipar.zb_v(p, m), Cost(F=0.5, B=1))
+        assert [max(t.span(r) for r in range(p)) for t in (h1, h2, v)] == [work + p - 1, work, work]
+        assert h1.peak_in_flight[0] == p and max(h1.peak_in_flight) == p
+        assert max(h2.peak_in_flight) == 2 * p - 1
+        assert max(v.peak_in_flight) == 2 * p  # half stages: one share of a microbatch less than 1F1B at most
 
 
 def test_activations_held():

@@ -26,8 +26,14 @@ def staircase(schedule):
         (minipar.gpipe(ranks=3, microbatches=3), schedules.gpipe),
         (minipar.one_f_one_b(ranks=3, microbatches=4), schedules.one_f_one_b),
         (minipar.naive(3), schedules.naive),
+        (minipar.looped_bfs(2, 2, chunks=2), schedules.looped_bfs),
+        (minipar.interleaved_1f1b(2, 2, chunks=2), schedules.interleaved_1f1b),
+        (minipar.interleaved_zero_bubble(2, 2, chunks=2), schedules.interleaved_zero_bubble),
+        (minipar.zb_h1(3, 4), schedules.zb_h1),
+        (minipar.zb_h2(2, 4), schedules.zb_h2),
+        (minipar.zb_v(2, 3), schedules.zb_v),
     ],
-    ids=["gpipe", "one_f_one_b", "naive"],
+    ids=lambda given: getattr(given, "name", "builder"),
 )
 def test_the_picture_in_the_docstring_is_the_schedule(schedule, builder):
     drawn = [line[line.index("0F0") :] if "0F0" in line else line for line in builder.__doc__.splitlines()]
