@@ -10,6 +10,8 @@ together; context ranks each have some positions, and the one that has the text'
 positions are cut the text is filled up at its end, to a length that divides: nobody looks into the future.
 """
 
+import contextlib
+
 import torch
 
 from minipar.plan.layout import Plan
@@ -43,7 +45,7 @@ def _generate_on_rank(w, plan, model, text, tokens, temperature, seed, window):
         part = Part(w, plan, model)
     first, last = part.placement[0], part.placement[-1]
     chance = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
+    with torch.no_grad(), _at_rest(part):
         for _ in range(tokens):
             seen = text[-window:]
             scores = _last_scores(part, _forward(w, part, seen), len(seen))
@@ -54,6 +56,19 @@ def _generate_on_rank(w, plan, model, text, tokens, temperature, seed, window):
                 token = int(w.recv(source=last))
             text.append(token if w.rank == first else 0)  # the others need only its length
     return text
+
+
+@contextlib.contextmanager
+def _at_rest(part: Part):
+    """Nothing is dropped while the model writes."""
+    modules = [stage.module for stage in part.stages.values()]
+    for module in modules:
+        module.eval()
+    try:
+        yield
+    finally:
+        for module in modules:
+            module.train()
 
 
 def _grain(plan: Plan) -> int:

@@ -116,7 +116,7 @@ def _train_one(w, kept: Trained, batch: Feed, recipe: Recipe) -> tuple[float, fl
     """One full step: (loss, norm of the whole gradient, whether anybody was asked to stop, tokens seen)."""
     part = kept.part
     tokens = batch.inputs.numel() if batch.inputs is not None and part.speaks else 0
-    part.run(batch)
+    part.run(batch, kept.step)
     part.settle()
     said = [part.squared_norm(), part.loss, float(w.stopping), float(tokens)]
     heard = part.everyone.all_reduce(torch.tensor(said, dtype=torch.float64, device=w.device))

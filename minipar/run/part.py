@@ -14,6 +14,7 @@ and takes the latter as `axes=` in `build` and `loss`. Parameter names say their
 """
 
 import functools
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -74,7 +75,7 @@ class Part:
             name: parameter for stage in self.stages.values() for name, parameter in stage.module.named_parameters()
         }
         self.ties = dict(getattr(model, "ties", None) or {})
-        self._pipeline, self._form = None, None
+        self._pipeline, self._form, self._texts = None, None, ()
 
     def _axis(self, name: str) -> Axis | None:
         """This rank's view of an axis, or None where nobody else is on it."""
@@ -136,12 +137,13 @@ class Part:
         kept, recorder.keeps_spans = recorder.keeps_spans, False  # what layers say here is not said in a step
         forms = boundary_forms(self.w, self.placement, self.stages, inputs, schedule.microbatches)
         recorder.keeps_spans = kept
+        self._texts = tuple(form[0][0] for form in next(rows for rows in forms.values() if rows))
         self._form = [tuple(part.shape) for part in inputs]
         lowered = lower(schedule, ordered=self.w.ordered).on(self.pipeline)
         self._pipeline = Pipeline(self.w, lowered, self.stages, forms, self.pacer)
 
-    def run(self, batch: Feed) -> None:
-        """Forward and backward of every microbatch, as the schedule says."""
+    def run(self, batch: Feed, step: int = 0) -> None:
+        """Forward and backward of every microbatch, as the schedule says. step: of the training, for dropout."""
         memory = self.w.recorder.memory
         inputs, targets = self._cut(batch.inputs), self._cut(batch.targets)
         for held in (inputs, targets):
@@ -149,15 +151,22 @@ class Part:
                 memory.hold(held[0], BATCH)
         if [tuple(part.shape) for part in inputs] != self._form:
             raise ValueError(f"rank {self.w.rank} was prepared for other shapes: every batch of a run has the same.")
-        pieces = self.plan.size("data") * self.plan.size("context")
+        pieces, moments = self.plan.size("data") * self.plan.size("context"), self._moments(step)
         for number, stage in self.stages.items():
-            stage.feed(inputs if number == 0 else (), targets if number == self.last else (), memory, pieces)
+            stage.feed(inputs if number == 0 else (), targets if number == self.last else (), memory, pieces, moments)
         self._pipeline.run()
         for stage in self.stages.values():
             stage.inputs = stage.targets = ()
         for held in (inputs, targets):
             if held:
                 memory.release(held[0], BATCH)
+
+    def _moments(self, step: int) -> list[tuple[int, int]]:
+        """(step, number in the whole batch of its first text) of each microbatch, where dropout depends on it."""
+        if not getattr(self.model, "dropout", 0):
+            return []
+        first = self.place["data"] * sum(self._texts)
+        return [(step, first + before) for before in accumulate((0, *self._texts[:-1]))]
 
     def _cut(self, whole: Tensor | None) -> tuple[Tensor, ...]:
         """The microbatches, in order; sizes differ by one at most. They share the batch's memory."""

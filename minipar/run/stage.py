@@ -39,18 +39,20 @@ class Stage:
         self.inputs: Sequence[Tensor] = ()
         self.targets: Sequence[Tensor] = ()
         self.weights: Sequence[float] = ()
+        self.moments: Sequence[tuple[int, int]] = ()
         self.total: Tensor | None = None
 
-    def feed(
-        self, inputs: Sequence[Tensor] = (), targets: Sequence[Tensor] = (), memory=None, pieces: int = 1
-    ) -> None:
+    def feed(self, inputs: Sequence[Tensor] = (), targets: Sequence[Tensor] = (), memory=None, pieces: int = 1,
+             moments: Sequence[tuple[int, int]] = ()) -> None:  # fmt: skip
         """The microbatches of one step: inputs for the first stage, targets for the last. Starts a new step.
 
         pieces: how many ranks share the batch, each with an equal piece of it; the others' losses are added elsewhere.
+        moments: (step, number in the batch of its first text) of each microbatch, for a module that wants to know.
         """
         if self.total is not None:
             self.memory.release(self.total, BATCH)
         self.inputs, self.targets, self.memory = inputs, targets, memory or self.memory
+        self.moments = moments
         self.in_flight.clear()
         tokens = sum(part.numel() for part in targets) * pieces
         self.weights = [part.numel() / tokens for part in targets]
@@ -63,6 +65,8 @@ class Stage:
         elif x.is_floating_point():
             x.requires_grad_()
         self.memory.hold(x, ACTIVATION)
+        if self.moments:
+            self.module.at(*self.moments[microbatch])
         with self.memory.saving():
             y = self.module(x)
             if self.loss is not None:

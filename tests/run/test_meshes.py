@@ -50,7 +50,7 @@ def one_process(model, data, steps, rate=1e-2, clip=1.0):
     optimizer = torch.optim.AdamW(whole.parameters(), lr=rate)
     for step in range(steps):
         batch = data(step)
-        loss = model.loss(whole(batch.inputs), batch.targets)
+        loss = model.loss(whole.at(step)(batch.inputs), batch.targets)
         optimizer.zero_grad()
         loss.backward()
         norms.append(torch.nn.utils.clip_grad_norm_(whole.parameters(), clip).item())
@@ -81,6 +81,33 @@ def test_twenty_steps_equal_one_process(pool, mesh, options, tied):
     assert run.losses == pytest.approx(losses, abs=1e-10)
     assert run.norms == pytest.approx(norms, rel=1e-9)
     assert max(norms) > 1  # some step was clipped
+
+
+ODD = [
+    ({"heads": 4, "kv_heads": 2}, Mesh(tensor=4), {}),
+    ({"heads": 4, "kv_heads": 2}, Mesh(tensor=4), {"sequence_parallel": True}),
+    ({"heads": 4, "kv_heads": 1}, Mesh(pipe=2, tensor=2), {"sequence_parallel": True}),
+    ({"heads": 4, "kv_heads": 2}, Mesh(context=2, tensor=2), {}),
+    ({"vocabulary": 255, "tied": True}, Mesh(tensor=4), {}),
+    ({"vocabulary": 255, "tied": True}, Mesh(pipe=2, tensor=2), {}),
+    ({"recompute": True, "tied": True}, Mesh(pipe=2, tensor=2), {"sequence_parallel": True}),
+    ({"recompute": True}, Mesh(pipe=2, context=2), {}),
+    ({"dropout": 0.3}, Mesh(pipe=2), {}),
+    ({"dropout": 0.3}, Mesh(data=2, pipe=2), {}),
+    ({"dropout": 0.3, "recompute": True}, Mesh(pipe=2, tensor=2), {"sequence_parallel": True}),
+    ({"dropout": 0.3}, Mesh(data=2, tensor=2), {}),
+]
+
+
+@pytest.mark.parametrize(("fields", "mesh", "options"), ODD, ids=say)
+def test_other_models_train_alike_too(pool, fields, mesh, options):
+    model, data = GPT(**{**SMALL, **fields}), Text(8, 8)
+    plan = plan_of(mesh, options, microbatches=3 if "data" not in mesh.axes else 2)
+    assert minipar.same_gradients(model, minipar.train_step(pool, plan, model, data(0)), tolerance=1e-10)
+    run = minipar.train(pool, plan, model, data, steps=4, learning_rate=1e-2)
+    losses, norms = one_process(model, data, 4)
+    assert run.losses == pytest.approx(losses, abs=1e-10)
+    assert run.norms == pytest.approx(norms, rel=1e-9)
 
 
 def test_resuming_on_a_mesh_goes_on_where_it_stopped(pool):
