@@ -76,10 +76,10 @@ def naive(ranks: int) -> Schedule:
 
 @schedule
 def looped_bfs(rank, ranks, microbatches, chunks=2):
-    """Several stages a rank; each takes the whole batch before the next one does (Lamy-Poirier, 2023, arXiv:2211.05953).
+    """Several stages a rank; each takes the whole batch before the next one does.
 
     Breadth first: GPipe with a smaller triangle. The backwards run in the reverse of the forwards' order, and every
-    rank holds all chunks * M activations.
+    rank holds all chunks * M activations (Lamy-Poirier, 2023, arXiv:2211.05953).
 
     P = 2, M = 2, 2 chunks    0F0 0F1 2F0 2F1 ... ... ... 2B1 2B1 2B0 2B0 0B1 0B1 0B0 0B0
                               ... 1F0 1F1 3F0 3F1 3B1 3B1 3B0 3B0 1B1 1B1 1B0 1B0
@@ -165,8 +165,8 @@ def zb_v(rank, ranks, microbatches):
     """Two stages a rank, placed down and up again like a V, with a split backward (Qi et al., 2023, arXiv:2401.10241).
 
     Rank r runs stages r and 2P-1-r, so the last stage stands on rank 0 and the first backward is home at once: 1F1B's
-    memory on every rank, and with F = I = W no idle slot inside a rank. Made for at least 2P-1 microbatches; with fewer,
-    those that do not exist are left out.
+    memory on every rank, and with F = I = W no idle slot inside a rank. Made for at least 2P-1 microbatches; with
+    fewer, those that do not exist are left out.
 
     P = 2, M = 3    0F0 0F1 0F2 3F0 3I0 3W0 3F1 3I1 3W1 0I0 0W0 3F2 3I2 3W2 0I1 0W1 0I2 0W2
                     ... 1F0 2F0 1F1 2F1 2I0 2W0 1F2 1I0 1W0 2F2 2I1 2W1 1I1 2I2 1I2 1W1 2W2 1W2
