@@ -10,6 +10,7 @@ from minipar.plan.schedules import gpipe
 from minipar.view import explore
 from minipar.view.edit import edit
 from minipar.view.explorer import MOST_CONTROLS, Explorer, Task
+from minipar.view.ring import ring
 
 COSTS = (0.5, *[1.0] * 32, 2.0)
 EXPLORERS = {
@@ -17,6 +18,8 @@ EXPLORERS = {
     "cap": lambda: explore.cap(),
     "memory": lambda: explore.memory(),
     "cards": lambda: explore.cards(),
+    "message": lambda: explore.message(),
+    "ring": lambda: ring(4),
     "edit": lambda: edit(gpipe(3, 4)),
 }
 

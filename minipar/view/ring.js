@@ -1,0 +1,91 @@
+// Ranks in a circle, each with its pieces as tiles; arrows carry the piece that travels in this step. SVG, drawn for
+// the width there is, so that text keeps its size.
+
+const SVG = "http://www.w3.org/2000/svg";
+const TILE = 46, GAP = 4, NAME = 20, CALLOUT = 22;
+
+function node(tag, attributes, parent, text) {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
+  if (text !== undefined) made.textContent = text;
+  parent.appendChild(made);
+  return made;
+}
+
+// The point where the line from the middle of a box to another point leaves the box.
+function edge(box, to) {
+  const dx = to.x - box.x, dy = to.y - box.y;
+  const share = Math.min(box.w / 2 / Math.max(Math.abs(dx), 1e-9), box.h / 2 / Math.max(Math.abs(dy), 1e-9));
+  return { x: box.x + dx * share, y: box.y + dy * share };
+}
+
+function tile(svg, x, y, { text, share, fill, done, fresh }) {
+  node("rect", { x, y, width: TILE, height: TILE, class: "minipar-ring-empty" }, svg);
+  node("rect", { x, y: y + TILE * (1 - share), width: TILE, height: TILE * share, fill }, svg);
+  const edges = ["minipar-ring-tile", done && "minipar-ring-done", fresh && "minipar-ring-fresh"].filter(Boolean);
+  node("rect", { x, y, width: TILE, height: TILE, fill: "none", class: edges.join(" ") }, svg);
+  node("text", { x: x + TILE / 2, y: y + TILE / 2 + 4, class: done ? "minipar-ring-sum" : "minipar-ring-in" }, svg, text);
+}
+
+function rank(svg, box, place) {
+  const left = place.x - place.w / 2, top = place.y - place.h / 2;
+  node("text", { x: place.x, y: top + 14, class: "minipar-ring-name" }, svg, box.name);
+  box.tiles.forEach((one, at) => tile(svg, left + at * (TILE + GAP), top + NAME, one));
+  if (!box.callout) return;
+  const x = left + box.at * (TILE + GAP) + TILE / 2, y = top + NAME + TILE;
+  node("line", { x1: x, x2: x, y1: y + 1, y2: y + 8, class: "minipar-ring-pointer" }, svg);
+  const anchor = box.at === 0 ? "start" : box.at === box.tiles.length - 1 ? "end" : "middle";
+  node("text", { x, y: y + 21, "text-anchor": anchor, class: "minipar-ring-callout" }, svg, box.callout);
+}
+
+function draw(model, el) {
+  const boxes = model.get("boxes"), many = boxes.length;
+  const width = Math.min(900, Math.max(480, el.clientWidth || 640));
+  const w = many * (TILE + GAP) - GAP, h = NAME + TILE + CALLOUT;
+  const height = many === 4 ? 300 : 240 + 26 * many;
+  el.replaceChildren();
+  const svg = node("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", class: "minipar-ring" }, el);
+  svg.setAttribute("aria-label", model.get("name"));
+  const head = node("marker", { id: "minipar-ring-head", viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 7, markerHeight: 7, orient: "auto" }, node("defs", {}, svg));
+  node("path", { d: "M0 0L10 5L0 10z", class: "minipar-ring-head" }, head);
+  const place = boxes.map(({ x, y }) => ({
+    x: width / 2 + x * (width / 2 - w / 2 - 4), y: height / 2 + y * (height / 2 - h / 2 - 2), w, h,
+  }));
+  for (const arrow of model.get("arrows")) {
+    const from = edge({ ...place[arrow.from], w: w + 10, h: h + 6 }, place[arrow.to]);
+    const to = edge({ ...place[arrow.to], w: w + 10, h: h + 6 }, place[arrow.from]);
+    const side = many === 2 ? (arrow.from ? 40 : -40) : 0;  // two ranks: there and back side by side
+    node("line", { x1: from.x + side, y1: from.y, x2: to.x + side, y2: to.y, class: "minipar-ring-arrow", "marker-end": "url(#minipar-ring-head)" }, svg);
+    const x = (from.x + to.x) / 2 + side, y = (from.y + to.y) / 2;
+    node("rect", { x: x - 29, y: y - 12, width: 58, height: 24, rx: 3, fill: arrow.fill, class: "minipar-ring-tile" }, svg);
+    node("text", { x, y: y + 4, class: "minipar-ring-in" }, svg, arrow.text);
+  }
+  boxes.forEach((box, at) => rank(svg, box, place[at]));
+  const [step, lap] = model.get("words");
+  node("text", { x: width / 2, y: height / 2 - 4, class: "minipar-ring-step" }, svg, step || "");
+  node("text", { x: width / 2, y: height / 2 + 16, class: "minipar-ring-lap" }, svg, lap || "");
+  el.dataset.rev = String(1 + Number(el.dataset.rev || 0));
+}
+
+export default {
+  render({ model, el }) {
+    const box = document.createElement("div");
+    el.appendChild(box);
+    const again = () => draw(model, box);
+    const changes = "change:boxes change:arrows change:words";
+    model.on(changes, again);
+    let width = 0;
+    const watch = new ResizeObserver(() => {
+      if (box.clientWidth !== width) {
+        width = box.clientWidth;
+        again();
+      }
+    });
+    watch.observe(box);
+    again();
+    return () => {
+      watch.disconnect();
+      model.off(changes, again);
+    };
+  },
+};
