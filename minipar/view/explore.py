@@ -7,6 +7,7 @@ explore.cards(10_000_000_000)                parameters against a row of real ca
 explore.split(costs, parts=4)                where to cut a list of layers
 explore.heads(ranks=4, query=8, kv=2)        heads and words on ranks: from when on are heads copied?
 explore.message(machine)                     where a message costs its wait, and where its bytes
+explore.slices(hidden=64, tokens=64)         when a sliced MLP is quicker than a whole one
 explore.ping(pool)                           what a message costs here (this one does send, when told to)
 """
 
@@ -17,6 +18,7 @@ from minipar.view.explore_memory import memory, two_ways_under_the_cap
 from minipar.view.explore_message import message, twice_its_wait
 from minipar.view.explore_ping import ping
 from minipar.view.explore_pipeline import idle_below, pipeline
+from minipar.view.explore_slices import slices, until_it_pays
 from minipar.view.explore_split import best_cut, split
 from minipar.view.explorer import Explorer, Task
 
@@ -34,7 +36,9 @@ __all__ = [
     "message",
     "ping",
     "pipeline",
+    "slices",
     "split",
     "twice_its_wait",
     "two_ways_under_the_cap",
+    "until_it_pays",
 ]
