@@ -17,6 +17,7 @@ import torch.distributed as dist
 
 from minipar.run import collectives as our
 from minipar.run.oplog import Refusal, where
+from minipar.run.pairs import Swap, quick
 
 _OPS = {"sum": dist.ReduceOp.SUM, "mean": dist.ReduceOp.SUM, "max": dist.ReduceOp.MAX, "min": dist.ReduceOp.MIN,
         "product": dist.ReduceOp.PRODUCT}  # fmt: skip
@@ -30,18 +31,18 @@ _ROW = 10  # a dtype, the number of dimensions, at most 8 dimensions
 class Pending:
     """A collective under way. `.wait()` returns its result; until then the rank may compute."""
 
-    __slots__ = ("_work", "_result", "_divide")
+    __slots__ = ("_work", "_result", "_finish")
 
-    def __init__(self, result, work=None, divide=1):
-        self._work, self._result, self._divide = work, result, divide
+    def __init__(self, result, work=None, finish=None):
+        self._work, self._result, self._finish = work, result, finish
 
     def wait(self):
         """Returns when the collective is done (on a GPU: when the stream will wait for it), with its result."""
         if self._work is not None:
             self._work.wait()
             self._work = None
-            if self._divide > 1:
-                self._result = self._result / self._divide
+            if self._finish is not None:
+                self._result = self._finish(self._result)
         return self._result
 
 
@@ -61,6 +62,21 @@ class Axis:
     def recorder(self):
         """The recorder of this rank and call."""
         return self._worker.recorder
+
+    @property
+    def log(self):
+        """The log of this rank's operations."""
+        return self._worker.log
+
+    @property
+    def links(self):
+        """The process groups of this rank."""
+        return self._worker.links
+
+    @property
+    def group_name(self):
+        """torch's name of the process group of this axis."""
+        return self._group().group_name
 
     @property
     def ring(self):
@@ -95,12 +111,30 @@ class Axis:
         async_op: returns a Pending at once, whose `.wait()` gives the sum.
         """
         _known("all_reduce", op)
-        total, work, divide = _copy(tensor), None, self.size if op == "mean" else 1
-        if self.size > 1:
+        if self.size == 1:
+            pending = Pending(_copy(tensor))
+        elif quick(self, tensor, tensor.nbytes):
+            pending = self._swapped_sum(tensor, op, keep=async_op)
+        else:
+            total = _copy(tensor)
             self._announce(tensor, total.nbytes)
             work = dist.all_reduce(total, op=_OPS[op], group=self._group(), async_op=True)
-        pending = Pending(total, work, divide)
+            pending = Pending(total, work, self._mean if op == "mean" else None)
         return pending if async_op else pending.wait()
+
+    def _swapped_sum(self, tensor, op, keep):
+        """Both send the whole and combine. keep: a copy is sent, for the caller may change its own meanwhile."""
+        out = _copy(tensor) if keep else tensor.detach().contiguous()
+        came = torch.empty_like(out)
+        work = Swap(self, "all_reduce", f"{op} of {list(out.shape)}", out.nbytes, out, came)
+        return Pending(came, work, lambda came: self._combined(came, out, op))
+
+    def _combined(self, came, own, op):
+        total = our.COMBINE[op](came, own, out=came)
+        return self._mean(total) if op == "mean" else total
+
+    def _mean(self, total):
+        return total / self.size
 
     def reduce_scatter(self, tensor, dim=0, op="sum"):
         """This rank's equal piece, along `dim`, of the sum over the axis. ValueError if `dim` does not divide."""
@@ -110,16 +144,24 @@ class Axis:
             return _copy(tensor)
         whole = tensor.detach().movedim(dim, 0).contiguous()
         piece = whole.new_empty(whole.shape[0] // self.size, *whole.shape[1:])
+        if quick(self, whole, piece.nbytes):
+            halves, form = whole.chunk(2), f"{op} of {list(tensor.shape)} along {dim}"
+            Swap(self, "reduce_scatter", form, whole.nbytes, halves[1 - self.rank], piece).wait()
+            return self._combined(piece, halves[self.rank], op).movedim(0, dim).contiguous()
         self._announce(tensor, whole.nbytes, f" along {dim}")
         _scatter(piece, whole, op=_OPS[op], group=self._group(), async_op=True).wait()
         piece = piece.movedim(0, dim).contiguous()
-        return piece / self.size if op == "mean" else piece
+        return self._mean(piece) if op == "mean" else piece
 
     def all_gather(self, tensor, dim=0):
         """All ranks' tensors (of equal shape) joined along `dim`, on each of them."""
         own = torch.atleast_1d(tensor.detach()).contiguous()
         if self.size == 1:
             return own.clone()
+        if quick(self, own, own.nbytes):
+            pair = [own, torch.empty_like(own)]
+            Swap(self, "all_gather", f"of {list(tensor.shape)}", own.nbytes, *pair).wait()
+            return torch.cat(pair if self.rank == 0 else pair[::-1], dim=dim)
         parts = own.new_empty(self.size * own.shape[0], *own.shape[1:])
         self._announce(tensor, own.nbytes)
         _gather(parts, own, group=self._group(), async_op=True).wait()
@@ -164,7 +206,7 @@ class Axis:
             dist.reduce(total, dst=there, op=_OPS[op], group=self._group(), async_op=True).wait()
         if to != self.rank:
             return None
-        return total / self.size if op == "mean" else total
+        return self._mean(total) if op == "mean" else total
 
     def barrier(self):
         """Returns when all ranks of the axis have come here."""
@@ -179,7 +221,7 @@ class Axis:
     def _announce(self, tensor, bytes, more=""):
         """What the next call of torch.distributed is, for the log and the recorder (watch.py)."""
         form = None if tensor is None else f"{list(tensor.shape)}{more}"
-        self._worker.log.announced = self.name, bytes, form
+        self.log.announced = self.name, bytes, form
 
     def _group(self):
         return self._worker.group(self.ranks)
@@ -271,7 +313,7 @@ class _Account:
         first = self.given[0] if parts else self.given
         form = str(first.dtype).removeprefix("torch.") if parts else _form(first)
         text = " ".join([self.what, *map(str, self.how), "of", form])
-        axis._worker.log.collective(f"ours on {axis.name} {axis.ranks}", axis.ranks, self.what, text, where())
+        axis.log.collective(f"ours on {axis.name} {axis.ranks}", axis.ranks, self.what, text, where())
         self.started, recorder.doing = recorder.mark(), self.what
 
     def __exit__(self, kind, *_):

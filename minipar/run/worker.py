@@ -40,7 +40,7 @@ class Worker:
     def __init__(self, rank, ranks, device, state, log, recorder, links, mesh=None, tell=None):
         self.rank, self.ranks, self.device, self.state = rank, ranks, device, state
         self.recorder = recorder
-        self.log, self._links, self._mesh, self._tell = log, links, mesh, tell
+        self.log, self.links, self._mesh, self._tell = log, links, mesh, tell
         self.post_send, self.post_recv = links.transport.send, links.transport.receive
         self.ordered = links.transport.ordered
 
@@ -53,7 +53,7 @@ class Worker:
             raise Refusal(f"w.send takes a tensor, and rank {self.rank} gave it a {type(tensor).__name__}: "
                           f"wrap it first, as in torch.tensor({tensor!r:.40})")  # fmt: skip
         self._write(tensor, to)
-        self._links.deliver(to)
+        self.links.deliver(to)
 
     def _write(self, tensor, to):
         self._check_peer(to, "sent to")
@@ -64,7 +64,7 @@ class Worker:
         copy = tensor.detach().to("cpu", copy=True).contiguous()
         head = [_DTYPES.index(copy.dtype), time.monotonic_ns(), copy.dim(), *copy.shape]
         envelope = torch.tensor(head + [0] * (3 + _DIMENSIONS - len(head)))
-        self._links.post(copy, envelope, to)
+        self.links.post(copy, envelope, to)
 
     def recv(self, source, like=None):
         """Waits for the next letter from rank `source` and returns its tensor, on this rank's device.
@@ -73,14 +73,14 @@ class Worker:
         """
         self._check_peer(source, "waits for a message from")
         operation = self.log.point("recv", source, "letter", None, None, where())
-        receive, started = self._links.gloo.recv, time.monotonic()
+        receive, started = self.links.gloo.recv, time.monotonic()
         envelope = torch.zeros(3 + _DIMENSIONS, dtype=torch.int64)
         Posted(receive([envelope], source, LETTER), operation, self.log).wait()
         code, sent, dimensions, *shape = envelope.tolist()
         tensor = torch.empty(shape[:dimensions], dtype=_DTYPES[code])
         if tensor.numel():
             Posted(receive([tensor], source, LETTER), operation, self.log).wait()
-        self._links.collected(source)
+        self.links.collected(source)
         ended = time.monotonic()
         if not self.recorder.doing:  # a collective of our own is one span, not its letters
             self.recorder.add("recv", started, ended, f"from rank {source}")
@@ -93,7 +93,7 @@ class Worker:
         """Sends to one rank and receives from another (or the same) at once: cannot deadlock, on any transport."""
         self._write(tensor, to)
         tensor = self.recv(source)
-        self._links.deliver(to)
+        self.links.deliver(to)
         return tensor
 
     def axis(self, name=None):
@@ -138,11 +138,11 @@ class Worker:
     @property
     def stopping(self):
         """True once the notebook has asked this call to stop (only in calls started with patience=)."""
-        return self._links.stopping.is_set()
+        return self.links.stopping.is_set()
 
     def group(self, ranks):
         """torch's process group of these ranks of the call (a tuple), for torch.distributed functions."""
-        return self._links.group(ranks)
+        return self.links.group(ranks)
 
     def _settle_device(self):
         if self.device.type == "cuda":
