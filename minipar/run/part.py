@@ -39,11 +39,15 @@ class Feed(NamedTuple):
 
 
 def feed(plan: Plan, rank: int, batch) -> Feed:
-    """The part of a batch that goes to this rank under this plan: its texts, and of these its positions."""
+    """The part of a batch that goes to this rank under this plan: its texts, and of these its positions.
+
+    ValueError where they cannot be shared evenly.
+    """
     home, placement = plan.place(rank)["pipe"], plan.schedule.placement
 
     def mine(whole: Tensor) -> Tensor:
         if plan.size("data") > 1:
+            plan.require_batch(len(whole))
             texts = plan.texts_of(rank, len(whole))
             whole = whole[texts.start : texts.stop]
         if plan.size("context") > 1:

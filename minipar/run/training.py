@@ -190,6 +190,9 @@ def _telling(pool, progress: Callable[[dict], None] | None):
 
 
 def _require(pool, plan: Plan, model, batch) -> None:
+    if plan.ranks > pool.size and len(plan.mesh.axes) > 1:
+        product = " · ".join(f"{axis} {size}" for axis, size in plan.mesh.axes.items())
+        raise ValueError(f"{plan.mesh!r} has {product} = {plan.ranks} ranks, and this pool has {pool.size} workers")
     plan.require_sound()
     plan.cut(model)
     slices(plan, model)

@@ -10,6 +10,7 @@ from minipar.nn.stack import Stack
 from minipar.nn.text import Batch, Text, text_batch
 from minipar.plan.mesh import Mesh
 from minipar.run.part import Part
+from minipar.run.pool import RemoteError
 
 SMALL = {"layers": 3, "hidden": 16, "heads": 4, "context": 8, "dtype": "float64"}
 MESHES = [
@@ -41,7 +42,9 @@ def plan_of(mesh, options, microbatches=2):
 
 
 def say(value):
-    return repr(value) if isinstance(value, Mesh) else " ".join(f"{k}={v}" for k, v in value.items()) or "plain"
+    if not isinstance(value, dict):
+        return str(value)
+    return " ".join(f"{name}={option}" for name, option in value.items()) or "plain"
 
 
 def one_process(model, data, steps, rate=1e-2, clip=1.0):
@@ -160,3 +163,34 @@ def test_a_double_count_of_replicas_is_seen(pool, monkeypatch):
 def test_the_step_says_its_mesh(pool):
     step = minipar.train_step(pool, plan_of(*MESHES[2]), GPT(**SMALL), text_batch(8, 8))
     assert repr(step).startswith("Step(1F1B, Mesh(data=2, pipe=2), microbatches=2, loss=")
+
+
+REFUSED = [
+    (Mesh(tensor=3), {}, (4, 8), "heads=4 cannot be cut in 3 equal parts: 3 or 6 can."),
+    (Mesh(tensor=8), {}, (4, 8), "heads=4 cannot be cut in 8 equal parts: 8 can."),
+    (
+        Mesh(data=2, tensor=4), {}, (4, 8),
+        "Mesh(data=2, tensor=4) has data 2 · tensor 4 = 8 ranks, and this pool has 4 workers",
+    ),
+    (Mesh(data=2), {}, (7, 8), "a batch of 7 texts cannot be shared by data=2 ranks: each takes as many"),
+    (
+        Mesh(tensor=4), {"sequence_parallel": True}, (4, 6),
+        "sequence_parallel cuts 6 positions into tensor=4 equal parts, and 6 / 4 is not whole",
+    ),
+    (Mesh(context=4), {}, (4, 4), "4 positions cannot be dealt zigzag in 8 equal chunks"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mesh", "options", "batch", "sentence"), REFUSED, ids=say)
+def test_what_cannot_be_shared_is_refused_before_anything_runs(pool, mesh, options, batch, sentence):
+    plan = plan_of(mesh, options)
+    for act in (minipar.train_step, minipar.train):
+        with pytest.raises(ValueError) as refusal:
+            act(pool, plan, GPT(**SMALL), text_batch(*batch), **({"steps": 1} if act is minipar.train else {}))
+        assert str(refusal.value).startswith(sentence)
+
+
+def test_a_later_batch_that_cannot_be_shared_is_refused_where_it_happens(pool):
+    model, plan = GPT(**SMALL), plan_of(Mesh(data=2, pipe=2), {})
+    with pytest.raises(RemoteError, match="a batch of 9 texts cannot be shared by data=2 ranks"):
+        minipar.train(pool, plan, model, lambda step: text_batch(8 + step, 8), steps=3)

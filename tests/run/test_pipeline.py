@@ -45,6 +45,17 @@ def test_in_nccls_order(ordered, build, ranks, microbatches, tied):
     assert step.trace.peak_in_flight == minipar.predict(plan.schedule).peak_in_flight
 
 
+@pytest.mark.parametrize(("mesh", "options"), [
+    (minipar.Mesh(pipe=2, tensor=2), {"sequence_parallel": True}),
+    (minipar.Mesh(data=2, pipe=2), {}),
+    (minipar.Mesh(pipe=2, context=2), {"collectives": "ring"}),
+], ids=repr)  # fmt: skip
+def test_in_nccls_order_on_two_axes(ordered, mesh, options):
+    model = GPT(layers=3, hidden=16, heads=2, context=8, tied=True, dtype="float64")
+    plan = minipar.Plan(mesh, minipar.one_f_one_b(2, 3), **options)
+    assert minipar.same_gradients(model, train_step(ordered, plan, model, text_batch(6, 8)), tolerance=1e-10)
+
+
 def test_any_list_of_modules(pool):
     model, rows = mlp(), torch.randn(12, 6, dtype=torch.float64)
     plan = minipar.Plan(minipar.Mesh(pipe=4), minipar.one_f_one_b(4, 5))
