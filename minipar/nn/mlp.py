@@ -11,7 +11,7 @@ may not. That is why the columns come first.
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from minipar.nn.axes import ALONE, Axes
+from minipar.nn.axes import ALONE, Axes, size
 from minipar.nn.linear import ColumnParallelLinear, Linear, RowParallelLinear
 from minipar.nn.state import take
 from minipar.plan.slices import Cut, mlp_cuts
@@ -37,8 +37,9 @@ class ParallelMLP(nn.Module):
         super().__init__()
         self.axes, self.billed_as, self.hidden, self.expansion = axes, "mlp", hidden, expansion
         axis, sequence_parallel, middle = axes.tensor, axes.sequence_parallel, expansion * hidden
+        parts = self.cuts(size(axis))["up.weight"].parts
         self.up = ColumnParallelLinear(
-            hidden, middle, axis, overlap=axes.overlap, sequence_parallel=sequence_parallel
+            hidden, middle, axis, overlap=axes.overlap, sequence_parallel=sequence_parallel, parts=parts
         )
         self.down = RowParallelLinear(middle, hidden, axis, sequence_parallel=sequence_parallel)
 

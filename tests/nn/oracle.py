@@ -130,3 +130,24 @@ def gpt(w, model, batch, overlap: bool = False, sequence_parallel: bool = False)
             gradients[name] = group.all_reduce(gradients[name])
         squares += parameter.counted * gradients[name].square().sum().item()
     return loss.item(), gradients, squares, sum(p.nbytes for p in sliced.parameters())
+
+
+def wire(w, name: str, sequence_parallel: bool = False):
+    """On a rank: forward and backward of the sliced layer alone, over our own collectives, which write down each byte."""
+    pair, axis = PAIRS[name], w.axis("tensor").ring
+    sliced = pair.sliced(pair.whole().double(), Axes(tensor=axis, sequence_parallel=sequence_parallel))
+    x = torch.randint(3, (BATCH, SEQ))
+    if pair.reads == "x":
+        seq = SEQ // axis.size if sequence_parallel else SEQ
+        x = torch.zeros(BATCH, seq, HIDDEN, dtype=torch.float64, requires_grad=True)
+    with w.recorder.layer("forward"):
+        y = sliced(x)
+    with w.recorder.layer("backward"):
+        y.sum().backward()
+
+
+def gpt_wire(w, model, batch, sequence_parallel: bool = False):
+    """On a rank: forward, loss and backward of the whole model, sliced, over our own collectives."""
+    axes = Axes(w.axis("tensor").ring, sequence_parallel=sequence_parallel)
+    sliced = model.build(range(model.layers + 2), w.device, axes)
+    model.loss(sliced(batch.inputs), batch.targets, axes).backward()

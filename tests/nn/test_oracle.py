@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from minipar.cost.comm import sent
 from minipar.cost.model import parameters
 from minipar.nn.gpt import GPT
 from minipar.nn.state import gather_state
@@ -65,3 +66,72 @@ def test_a_sliced_gpt_is_the_whole_one(pool, name, ranks, sequence_parallel):
     squares = sum(gradient.square().sum().item() for gradient in expected.values())
     assert sum(part[2] for part in parts) == pytest.approx(squares, rel=1e-10)
     assert parts[0][3] == 8 * parameters(model, ranks)
+
+
+# ---- bytes on the wire: what the ledger summed, against the closed forms and against literals
+
+STREAM = oracle.BATCH * oracle.SEQ * oracle.HIDDEN * 8  # one tensor of the residual stream, in bytes
+ONE_SUM_EACH_WAY = (("all_reduce", STREAM), ("all_reduce", STREAM))
+ON_SLICES = (("all_gather", STREAM), ("reduce_scatter", STREAM)) * 2
+WIRE = {  # all of one forward and backward: (collective, bytes of the whole tensor)
+    "column": (("all_reduce", STREAM),),
+    "column gathered": (("all_gather", STREAM * 36 // 24), ("all_reduce", STREAM)),
+    "row of whole": (("all_reduce", STREAM * 7 // 24), ("all_gather", STREAM)),
+    "MLP": ONE_SUM_EACH_WAY,
+    "attention": ONE_SUM_EACH_WAY,
+    "attention, 6 kv heads": ONE_SUM_EACH_WAY,
+    "attention, 2 kv heads": ONE_SUM_EACH_WAY,
+    "attention, 1 kv head": ONE_SUM_EACH_WAY,
+    "block, 2 kv heads": ONE_SUM_EACH_WAY * 2,
+    "embedding": (("all_reduce", STREAM),),
+    "embedding, fewer words than ranks": (("all_reduce", STREAM),),
+    "head": (("all_reduce", STREAM),),
+}
+WIRE_ON_SLICES = {
+    "MLP": ON_SLICES,
+    "attention": ON_SLICES,
+    "attention, 2 kv heads": ON_SLICES,
+    "block, 2 kv heads": ON_SLICES * 2,
+    "embedding": (("reduce_scatter", STREAM), ("all_gather", STREAM)),
+    "head": (("all_gather", STREAM), ("reduce_scatter", STREAM)),
+}
+
+
+def formula(collectives, ranks):
+    each = [sent(what, "ring", ranks, size, item=8) for what, size in collectives]
+    return [sum(bytes) for bytes in zip(*each, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "ranks", "sequence_parallel"),
+    [line for line in LINES if line[0] in (WIRE_ON_SLICES if line[2] else WIRE)],
+)
+def test_a_layer_sends_the_bytes_of_the_formula(pool, name, ranks, sequence_parallel):
+    trace = pool.run(oracle.wire, name, sequence_parallel, mesh=Mesh(tensor=ranks)).trace
+    table = WIRE_ON_SLICES if sequence_parallel else WIRE
+    assert [trace.sent(rank) for rank in range(ranks)] == formula(table[name], ranks)
+
+
+def test_an_mlp_on_two_ranks_by_hand(pool):
+    trace = pool.run(oracle.wire, "MLP", mesh=Mesh(tensor=2)).trace
+    assert STREAM == 4608  # 2 texts · 12 tokens · 24 hidden · 8 bytes
+    assert trace.traffic() == ((0, 9216), (9216, 0))  # a sum each way; 2(P-1)/P = 1 of the tensor for each
+    assert trace.traffic(collective="all_reduce") == trace.traffic()
+    sliced = pool.run(oracle.wire, "MLP", True, mesh=Mesh(tensor=2)).trace
+    assert sliced.traffic() == ((0, 9216), (9216, 0))  # the same bytes, in four halves
+    assert sliced.sent(0, collective="all_gather") == sliced.sent(0, collective="reduce_scatter") == 4608
+
+
+@pytest.mark.parametrize("sequence_parallel", [False, True])
+@pytest.mark.parametrize("ranks", [2, 3, 4])
+def test_every_layer_of_a_gpt_is_billed_what_the_formula_says(pool, ranks, sequence_parallel):
+    model = GPT(2, 24, 12, 31, 12, dtype="float64")
+    batch = Batch(torch.zeros(2, 12, dtype=torch.long), torch.zeros(2, 12, dtype=torch.long))
+    trace = pool.run(oracle.gpt_wire, model, batch, sequence_parallel, mesh=Mesh(tensor=ranks)).trace
+    table = WIRE_ON_SLICES if sequence_parallel else WIRE
+    bills = {"layers.0": table["embedding"], "layers.3": table["head"]}
+    bills |= {f"layers.{block}.{part}": table["MLP"] for block in (1, 2) for part in ("attention", "mlp")}
+    bills["loss"] = (("all_reduce", 2 * 12 * 8), ("all_reduce", 2 * 2 * 12 * 8))  # 1 and 2 numbers a token
+    for layer, collectives in bills.items():
+        assert [trace.sent(rank, layer=layer) for rank in range(ranks)] == formula(collectives, ranks), layer
+    assert sum(trace.sent(0, layer=layer) for layer in bills) == trace.sent(0)  # nothing unbilled
