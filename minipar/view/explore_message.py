@@ -52,7 +52,7 @@ class Curve(anywidget.AnyWidget):
 class MessageState:
     """A message's bytes, the wait in seconds, seconds a byte, and ranks for the all-reduces."""
 
-    size: int = 4
+    size: int = 1024
     alpha: float = TYPICAL.link.alpha
     beta: float = TYPICAL.link.beta
     ranks: int = 4

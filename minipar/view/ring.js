@@ -2,7 +2,7 @@
 // the width there is, so that text keeps its size.
 
 const SVG = "http://www.w3.org/2000/svg";
-const TILE = 46, GAP = 4, NAME = 20, CALLOUT = 22;
+const TILE = 50, GAP = 4, NAME = 20, CALLOUT = 22;
 
 function node(tag, attributes, parent, text) {
   const made = document.createElementNS(SVG, tag);
@@ -19,12 +19,17 @@ function edge(box, to) {
   return { x: box.x + dx * share, y: box.y + dy * share };
 }
 
+// Words on a coloured tile: black in any theme.
+function onFill(svg, x, y, look, text) {
+  node("text", { x, y, class: look }, node("g", { class: "bars" }, svg), text);
+}
+
 function tile(svg, x, y, { text, share, fill, done, fresh }) {
   node("rect", { x, y, width: TILE, height: TILE, class: "minipar-ring-empty" }, svg);
   node("rect", { x, y: y + TILE * (1 - share), width: TILE, height: TILE * share, fill }, svg);
   const edges = ["minipar-ring-tile", done && "minipar-ring-done", fresh && "minipar-ring-fresh"].filter(Boolean);
   node("rect", { x, y, width: TILE, height: TILE, fill: "none", class: edges.join(" ") }, svg);
-  node("text", { x: x + TILE / 2, y: y + TILE / 2 + 4, class: done ? "minipar-ring-sum" : "minipar-ring-in" }, svg, text);
+  onFill(svg, x + TILE / 2, y + TILE / 2 + 4, done ? "minipar-ring-sum" : "minipar-ring-in", text);
 }
 
 function rank(svg, box, place) {
@@ -58,7 +63,7 @@ function draw(model, el) {
     node("line", { x1: from.x + side, y1: from.y, x2: to.x + side, y2: to.y, class: "minipar-ring-arrow", "marker-end": "url(#minipar-ring-head)" }, svg);
     const x = (from.x + to.x) / 2 + side, y = (from.y + to.y) / 2;
     node("rect", { x: x - 29, y: y - 12, width: 58, height: 24, rx: 3, fill: arrow.fill, class: "minipar-ring-tile" }, svg);
-    node("text", { x, y: y + 4, class: "minipar-ring-in" }, svg, arrow.text);
+    onFill(svg, x, y + 4, "minipar-ring-in", arrow.text);
   }
   boxes.forEach((box, at) => rank(svg, box, place[at]));
   const [step, lap] = model.get("words");

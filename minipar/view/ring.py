@@ -24,11 +24,12 @@ from plotly.subplots import make_subplots
 
 from minipar.view import controls
 from minipar.view.explorer import Explorer
-from minipar.view.theme import GREEN, GREY, ORANGE, PALE, PALETTE, PURPLE, SKY, VERMILION, YELLOW
+from minipar.view.theme import BLACK, GREEN, GREY, ORANGE, PALE, PALETTE, PURPLE, SKY, VERMILION, YELLOW
 from minipar.view.words import amount
 
 PIECES = (ORANGE, SKY, GREEN, PURPLE, YELLOW, VERMILION, GREY, PALE)  # all of them carry black letters
 MOST_RANKS = len(PIECES)
+CELLS = {"texttemplate": "%{text}", "textfont": {"color": BLACK}, "showscale": False, "xgap": 2, "ygap": 2}
 
 
 class Move(NamedTuple):
@@ -166,10 +167,9 @@ class Ring(Explorer):
             counts = [[len(inside) for inside in pieces] for pieces in moment]
             words = [["sum" if count == self.ranks else str(count) for count in row] for row in counts]
             chart.add_trace(
-                go.Heatmap(z=counts, text=words, texttemplate="%{text}", zmin=0, zmax=self.ranks, showscale=False,
-                           colorscale=[[0, PALETTE.paper], [1, GREEN]], xgap=2, ygap=2, hoverinfo="skip",
-                           x=[f"{piece}" for piece in range(self.ranks)],
-                           y=[f"rank {rank}" for rank in range(self.ranks)]), 1, at)  # fmt: skip
+                go.Heatmap(z=counts, text=words, zmin=0, zmax=self.ranks, colorscale=[[0, PALETTE.paper], [1, GREEN]],
+                           x=list(map(str, range(self.ranks))), y=[f"rank {rank}" for rank in range(self.ranks)],
+                           hoverinfo="skip", **CELLS), 1, at)  # fmt: skip
         title = "How many ranks are in each piece: lap one adds, lap two hands round"
         return chart.update_layout(**looks(title, 300)).update_yaxes(autorange="reversed")
 
@@ -206,21 +206,22 @@ def matrices(tables: Mapping[str, Sequence[Sequence[int]]], title: str) -> go.Fi
         ranks = len(table)
         words = [[short(size) if size else "" for size in row] for row in table]
         chart.add_trace(
-            go.Heatmap(z=[list(row) for row in table], text=words, texttemplate="%{text}", zmin=0, zmax=most, xgap=2,
-                       ygap=2, colorscale=[[0, "#F2F2F2"], [1, PURPLE]], showscale=False,
-                       x=list(range(ranks)), y=list(range(ranks)),
-                       hovertemplate=f"{name}: rank %{{y}} to %{{x}}, %{{z:,}} B<extra></extra>"), 1, at)  # fmt: skip
+            go.Heatmap(z=[list(row) for row in table], text=words, zmin=0, zmax=most, x=list(range(ranks)),
+                       y=list(range(ranks)), colorscale=[[0, "#F2F2F2"], [1, PURPLE]],
+                       hovertemplate="rank %{y} to %{x}: %{z:,} B<extra></extra>", **CELLS), 1, at)  # fmt: skip
         for rank, row in enumerate(table):
             alone = sum(row) == busiest[name] and sum(sum(other) == sum(row) for other in table) == 1
             said = f"<b>{short(sum(row))}</b>" if alone else short(sum(row))
             chart.add_annotation(text=said, x=ranks - 0.42, y=rank, xanchor="left", showarrow=False, row=1, col=at)
             if alone:
-                chart.add_annotation(text=f"rank {rank}'s row: {short(sum(row))}", x=(ranks - 1) / 2, y=rank + 0.35,
+                chart.add_annotation(text=f"rank {rank}'s row: {short(sum(row))}", x=ranks / 2, y=rank + 0.35,
                                      ax=0, ay=34, arrowhead=2, showarrow=True, row=1, col=at, bgcolor=PALETTE.paper,
                                      bordercolor=PALETTE.quiet, borderpad=3)  # fmt: skip
-    chart.update_layout(**looks(title, 330))
-    chart.update_xaxes(title={"text": "to rank", "standoff": 4}, dtick=1, range=[-0.5, ranks + 0.35], showgrid=False)
-    return chart.update_yaxes(title={"text": "from rank", "standoff": 4}, dtick=1, autorange="reversed", showgrid=False)
+        chart.add_annotation(text="sent", x=ranks - 0.42, y=-0.72, xanchor="left", showarrow=False, row=1, col=at)
+    chart.update_layout(**looks(title, 350))
+    ticks = {"tickvals": list(range(ranks)), "showgrid": False}
+    chart.update_xaxes(title={"text": "to rank", "standoff": 4}, range=[-0.5, ranks + 0.35], **ticks)
+    return chart.update_yaxes(title={"text": "from rank", "standoff": 4}, range=[ranks - 0.5, -0.95], **ticks)
 
 
 def short(size: int) -> str:
@@ -232,7 +233,7 @@ def looks(title: str, height: int) -> dict:
     """The layout that these tables share."""
     return {
         "template": {},
-        "title": {"text": title, "font": {"size": 16}},
+        "title": {"text": title, "font": {"size": 17}, "y": 0.95},
         "font": {"family": PALETTE.font, "color": PALETTE.ink, "size": 13},
         "paper_bgcolor": PALETTE.paper,
         "plot_bgcolor": PALETTE.paper,

@@ -89,7 +89,7 @@ def test_the_learners_points_and_constants_are_taken_from_the_machine():
 
 
 def test_without_a_machine_it_says_so_and_a_wait_of_nothing_is_drawn():
-    assert repr(message()) == "Message(4 B, P=4, bytes cost 2e-05 times the wait, no points yet)"
+    assert repr(message()) == "Message(1.0 kB, P=4, bytes cost 0.0052 times the wait, no points yet)"
     assert message(Machine("m", Link(0.0, 0.0))).error is None
 
 
