@@ -135,7 +135,7 @@ def head_activations(model, batch: int, sequence: int, tensor: int = 1, sequence
     tokens, slices = batch * sequence, tensor if sequence_parallel else 1
     norm, read = (tokens * model.hidden + 2 * tokens) // slices, tokens * model.hidden
     words = len(padded(model.vocabulary, tensor)[0])
-    return norm + read + tokens * words + (tokens if tensor > 1 else 0) + 2
+    return norm + read + tokens * words + (tokens + 1 if tensor > 1 else 2)
 
 
 def activations(model, batch: int, sequence: int, tensor: int = 1, sequence_parallel: bool = False) -> int:

@@ -49,7 +49,7 @@ class _VocabLoss(torch.autograd.Function):
         mine, column = _mine(targets, first, context.width)
         target = (logits.gather(-1, column).squeeze(-1) - largest).masked_fill(~mine, 0)
         total, target = _together(axis, torch.stack([weights.sum(dim=-1), target]), "sum")
-        context.save_for_backward(weights, total, targets)
+        context.save_for_backward(weights, total.clone(), targets)  # total alone, without the row beside it
         return (total.log() - target).mean()
 
     @staticmethod

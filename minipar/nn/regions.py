@@ -138,5 +138,5 @@ def _billed(context):
 
 
 def _mine(axis, x: Tensor, dim: int) -> Tensor:
-    part = even(x.shape[dim], axis.size, f"dimension {dim} of {list(x.shape)}:")[axis.rank]
+    part = even(x.shape[dim], axis.size, f"dimension {dim} of {list(x.shape)}")[axis.rank]
     return x.narrow(dim, part.start, len(part)).contiguous()

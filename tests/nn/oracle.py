@@ -79,8 +79,8 @@ def compare(w, name: str, overlap: bool = False, sequence_parallel: bool = False
     y, part = whole(x), sliced(mine)
     upstream = torch.randn_like(y)
     gives = "sequence" if sequence_parallel and pair.gives == "all" else pair.gives
-    y.backward(upstream)
-    part.backward(_part(upstream, gives, axis))
+    (y * upstream).sum().backward()
+    (part * _part(upstream, gives, axis)).sum().backward()
     found = {"output": _apart(part, _part(y, gives, axis))}
     if pair.reads == "x":
         of_x = x.grad.chunk(axis.size, dim=1)[axis.rank] if sequence_parallel else x.grad
@@ -133,7 +133,7 @@ def gpt(w, model, batch, overlap: bool = False, sequence_parallel: bool = False)
 
 
 def wire(w, name: str, sequence_parallel: bool = False):
-    """On a rank: forward and backward of the sliced layer alone, over our own collectives, which write down each byte."""
+    """On a rank: forward and backward of the sliced layer alone, over our own collectives, byte by byte."""
     pair, axis = PAIRS[name], w.axis("tensor").ring
     sliced = pair.sliced(pair.whole().double(), Axes(tensor=axis, sequence_parallel=sequence_parallel))
     x = torch.randint(3, (BATCH, SEQ))

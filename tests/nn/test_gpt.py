@@ -74,9 +74,49 @@ def test_costs_balance_32_blocks_as_8_each():
     assert len(model.layer_names) == len(model.costs()) == 34
 
 
+@pytest.mark.parametrize("kv_heads", [1, 2, 4])
+def test_counts_are_those_of_the_modules_with_fewer_key_heads(kv_heads):
+    model = GPT(**{**SMALL, "heads": 4}, kv_heads=kv_heads)
+    assert model.parameter_bytes() == sum(p.nbytes for p in model.whole().parameters())
+    assert model.whole().get_parameter("layers.1.attention.key.weight").shape == (4 * kv_heads, 16)
+
+
+def test_cuts_name_every_parameter_that_is_cut_and_build_nothing():
+    model = GPT(**{**SMALL, "heads": 4}, kv_heads=2)
+    whole, cuts = dict(model.whole().named_parameters()), model.cuts(4)
+    assert set(cuts) < set(whole)
+    for name, cut in cuts.items():
+        assert whole[name].shape[cut.dim] == cut.size, name
+    left = {name.split(".", 2)[2] if "norm" not in name else "norm" for name in set(whole) - set(cuts)}
+    assert left == {"position.weight", "attention.output.bias", "mlp.down.bias", "norm"}
+    with pytest.raises(ValueError, match="heads=4 cannot be cut in 3 equal parts: 3 or 6 can."):
+        model.cuts(3)
+
+
+def test_without_dropout_the_numbers_are_those_of_before():
+    batch = text_batch(2, 16)
+    loss = GPT(**SMALL).loss(GPT(**SMALL).whole()(batch.inputs), batch.targets)
+    plain = GPT(**SMALL, kv_heads=2)  # as many as heads
+    assert torch.equal(plain.loss(plain.whole()(batch.inputs), batch.targets), loss)
+    dropped = GPT(**SMALL, dropout=0.5).whole()
+    assert torch.equal(plain.loss(dropped.eval()(batch.inputs), batch.targets), loss)
+    assert not torch.equal(plain.loss(dropped.train()(batch.inputs), batch.targets), loss)
+
+
+def test_dropout_follows_the_text_through_microbatches_and_steps():
+    whole, inputs = GPT(**SMALL, dropout=0.3).whole(), text_batch(4, 16).inputs
+    together = whole(inputs)
+    assert torch.equal(whole(inputs), together)
+    apart = torch.cat([whole.at(text=first)(inputs[first : first + 2]) for first in (0, 2)])
+    assert torch.allclose(apart, together, atol=1e-12)
+    assert not torch.allclose(whole.at(step=1)(inputs), together)
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
+        ({"kv_heads": 3}, "kv_heads=3 must divide heads=4: each is read by the same number."),
+        ({"dropout": 1.0}, "dropout=1.0: the share that is dropped must be at least 0 and less than 1."),
         ({"layers": 0}, "layers=0: a GPT needs at least 1."),
         ({"hidden": 10, "heads": 4}, "heads=4 must divide hidden=10."),
         ({"dtype": "int8"}, "dtype='int8': choose 'float32' or 'float64'."),
