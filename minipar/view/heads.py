@@ -23,7 +23,7 @@ from minipar.view.theme import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VE
 #: A colour for each key/value head and for the query heads that read it; after the last the first again.
 COLOURS = (ORANGE, GREEN, SKY, YELLOW, VERMILION, "#999933")
 HELD, SENT, FADED = (BLUE, WHITE), (PURPLE, BLACK), (GREY, BLACK)
-WIDTH, LEFT, ROOM = 860, 128, 10  # of the sheet; of the labels of the rows; between two ranks
+WIDTH, LEFT, ROOM = 860, 140, 10  # of the sheet; of the labels of the rows; between two ranks
 QUERY, LINKS, KV, FOOT = 34, 64, 88, 126  # from the top: query heads, lines, key/value heads, the frame's end
 BOX, BAR, STEP = 30, 20, 25
 
@@ -213,6 +213,8 @@ def told(group: Bars) -> str:
 def bar_group(group: Bars, top: float, most: float) -> tuple[list[Shape | Text], float]:
     """The bars of one group, and where the next one starts."""
     parts: list[Shape | Text] = [Text(LEFT - ROOM, top + 10, group.name, anchor="end", bold=True)]
+    if all(len(values) == 1 for values in group.values.values()):
+        parts.append(Text(LEFT, top + 10, "on each rank", ink=QUIET, anchor="start"))
     top += 22
     for name, values in group.values.items():
         parts.append(Text(LEFT - ROOM, top + BAR / 2, name, anchor="end"))
