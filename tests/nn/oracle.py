@@ -151,3 +151,19 @@ def gpt_wire(w, model, batch, sequence_parallel: bool = False):
     axes = Axes(w.axis("tensor").ring, sequence_parallel=sequence_parallel)
     sliced = model.build(range(model.layers + 2), w.device, axes)
     model.loss(sliced(batch.inputs), batch.targets, axes).backward()
+
+
+def gpt_in_context(w, model, batch, deal: str, sequence_parallel: bool = False):
+    """On a rank of tensor x context: my positions of the texts; gradients summed over context, as in a plan's step."""
+    context = w.axis("context")
+    axes = Axes(w.axis("tensor"), context, sequence_parallel=sequence_parallel, deal=deal)
+    mine = torch.tensor(list(axes.positions(SEQ // context.size)))
+    sliced = model.build(range(model.layers + 2), w.device, axes)
+    loss = model.loss(sliced(batch.inputs[:, mine]), batch.targets[:, mine], axes) / context.size
+    loss.backward()
+    gradients = {}
+    for name, parameter in sliced.named_parameters():
+        gradients[name] = parameter.grad
+        for group in (*parameter.sum_over, context):
+            gradients[name] = group.all_reduce(gradients[name])
+    return context.all_reduce(loss.detach()).item(), gradients

@@ -5,6 +5,7 @@ import torch
 
 from minipar.cost.comm import sent
 from minipar.cost.model import parameters
+from minipar.nn.axes import Axes
 from minipar.nn.gpt import GPT
 from minipar.nn.state import gather_state
 from minipar.nn.text import Batch
@@ -135,3 +136,29 @@ def test_every_layer_of_a_gpt_is_billed_what_the_formula_says(pool, ranks, seque
     for layer, collectives in bills.items():
         assert [trace.sent(rank, layer=layer) for rank in range(ranks)] == formula(collectives, ranks), layer
     assert sum(trace.sent(0, layer=layer) for layer in bills) == trace.sent(0)  # nothing unbilled
+
+
+@pytest.mark.parametrize("deal", ["zigzag", "contiguous", "striped"])
+@pytest.mark.parametrize(
+    ("tensor", "context", "sequence_parallel"), [(1, 2, False), (1, 3, False), (2, 2, False), (2, 2, True)]
+)
+def test_a_gpt_whose_positions_are_dealt_is_the_whole_one(pool, deal, tensor, context, sequence_parallel):
+    model = MODELS["2 kv heads"]
+    batch = Batch(torch.randint(31, (3, 12)), torch.randint(31, (3, 12)))
+    whole = model.whole()
+    loss = model.loss(whole(batch.inputs), batch.targets)
+    loss.backward()
+    mesh = Mesh(context=context, tensor=tensor)
+    parts = pool.run(oracle.gpt_in_context, model, batch, deal, sequence_parallel, mesh=mesh)
+    assert parts[0][0] == pytest.approx(loss.item(), abs=1e-12)
+    gathered = gather_state([parts[rank][1] for rank in range(tensor)], model.cuts(tensor))
+    for name, parameter in whole.named_parameters():
+        assert torch.allclose(gathered[name], parameter.grad, rtol=0, atol=1e-10), name
+
+
+def test_dropout_on_a_context_axis_is_refused():
+    class Two:
+        size, rank = 2, 0
+
+    with pytest.raises(ValueError, match="dropout with a context axis is not built"):
+        GPT(dropout=0.1).build([1], axes=Axes(context=Two()))
