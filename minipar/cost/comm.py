@@ -73,7 +73,8 @@ def messages(collective, algorithm, ranks, root=0) -> tuple[int, ...]:
 
 def steps(collective, algorithm, ranks) -> int:
     """How many messages must follow one another, at least: the waits in the time."""
-    return _way(collective, algorithm, ranks).steps(ranks) if ranks > 1 else 0
+    way = _way(collective, algorithm, ranks)
+    return way.steps(ranks) if ranks > 1 else 0
 
 
 def seconds(collective, algorithm, ranks, bytes, link: Link, item=1) -> float:

@@ -130,6 +130,16 @@ class Machine:
             raise ValueError(f"{what} over {ranks} ranks was not measured on {self.name}: {known} was")
         return self.fits[what, ranks].seconds(bytes)
 
+    def between(self, what: str, ranks: int, bytes: float) -> float:
+        """The time read off the measured points, straight between neighbours: nearer than two constants, and no law."""
+        points = self.of(what, ranks)
+        if len(points) < 2:
+            return self.seconds(what, ranks, bytes)
+        after = next((at for at in range(1, len(points) - 1) if points[at].bytes >= bytes), len(points) - 1)
+        low, high = points[after - 1], points[after]
+        share = (bytes - low.bytes) / (high.bytes - low.bytes)
+        return max(0.0, low.least + share * (high.least - low.least))
+
     @property
     def spread(self) -> float:
         """How far the times of "send" scatter: the median over the sizes of middle / least."""
