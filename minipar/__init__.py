@@ -17,6 +17,7 @@ _HOME = {
     "minipar.plan.schedules": (
         "gpipe interleaved_1f1b interleaved_zero_bubble looped_bfs naive one_f_one_b zb_h1 zb_h2 zb_v"
     ),
+    "minipar.plan.search": "search",
     "minipar.plan.check": "Problem problems",
     "minipar.plan.order": "Deadlock walk",
     "minipar.plan.messages": "lower",
@@ -24,10 +25,13 @@ _HOME = {
     "minipar.plan.trace": "Span Trace",
     "minipar.plan.split": "split",
     "minipar.plan.mesh": "Mesh",
+    "minipar.plan.placement": "Placement place_experts",
+    "minipar.plan.routing": "route",
     "minipar.plan.layout": "Plan",
     "minipar.run.pool": "RemoteError RemoteInterrupt WorkerPool",
     "minipar.run.training": "same_gradients train train_step",
     "minipar.run.generate": "generate",
+    "minipar.run.calibrate": "calibrate",
     "minipar.nn.gpt": "GPT",
     "minipar.nn.text": "text_batch",
     "minipar.view.timeline": "compare timeline timelines",
@@ -35,6 +39,7 @@ _HOME = {
     "minipar.view.curves": "curves idle_sweep peak_sweep",
     "minipar.view.slices": "slices",
     "minipar.view.strip": "strip",
+    "minipar.view.traffic": "traffic",
     "minipar.view.edit": "edit",
 }
 _WHERE = {word: module for module, words in _HOME.items() for word in words.split()}
