@@ -203,12 +203,9 @@ zb_h1.title, zb_h2.title, zb_v.title = "ZB-H1", "ZB-H2", "ZB-V"
 
 
 SIMPLE = {"gpipe": gpipe, "one_f_one_b": one_f_one_b}
-CATALOGUE = {
-    **SIMPLE,
+CHUNKED = {
     "looped_bfs": looped_bfs,
     "interleaved_1f1b": interleaved_1f1b,
     "interleaved_zero_bubble": interleaved_zero_bubble,
-    "zb_h1": zb_h1,
-    "zb_h2": zb_h2,
-    "zb_v": zb_v,
 }
+CATALOGUE = {**SIMPLE, **CHUNKED, "zb_h1": zb_h1, "zb_h2": zb_h2, "zb_v": zb_v}

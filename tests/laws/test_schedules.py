@@ -8,11 +8,10 @@ import pytest
 import minipar
 from minipar import Cost, Schedule, lower, predict, problems, walk
 from minipar.plan.actions import I, Recv, Send
-from minipar.plan.schedules import CATALOGUE, SIMPLE
+from minipar.plan.schedules import CATALOGUE, CHUNKED, SIMPLE
 
 SIZES = list(product(range(1, 7), range(1, 14)))
 LARGE = list(product(range(1, 9), range(1, 25)))
-CHUNKED = ("looped_bfs", "interleaved_1f1b", "interleaved_zero_bubble")
 ENTRIES = {name: build for name, build in CATALOGUE.items() if name not in CHUNKED}
 ENTRIES["naive"] = lambda ranks, microbatches: minipar.naive(ranks)
 for name in CHUNKED:
