@@ -21,6 +21,7 @@ COURSE = {  # id: (module in lessons/, title)
     "03": ("layer_split", "Layer split"),
     "04": ("gpipe", "GPipe"),
     "05": ("one_f_one_b", "1F1B"),
+    "08": ("columns_rows", "Slicing I"),
 }
 
 
