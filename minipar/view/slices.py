@@ -182,10 +182,9 @@ def slices(layer, ranks: int = 2, tokens: int = 64, title: str = "") -> Drawing:
 
 # ---- the drawing ---------------------------------------------------------------------------------------------------
 
-LEFT, TILE, SLOT, MIDDLE, HIGH, ROW = 170, 74, 100, 104, 58, 150
-TOP, RESULT = 52, 156
-BOX = 60  # of a function in the middle
-WIDEST = 28  # of the widest arrow
+LEFT, TILE, SLOT, MIDDLE, RESULT = 172, 84, 112, 116, 164  # widths along a row
+TOP, ROW, HIGH, BOX = 46, 124, 52, 64  # of the legend, of a row, of a tile; width of a function's box
+WIDEST = 26  # of the widest arrow
 
 
 def draw(chains: Sequence[Chain], title: str = "") -> Drawing:
@@ -196,7 +195,7 @@ def draw(chains: Sequence[Chain], title: str = "") -> Drawing:
     parts = list(legend(chains[0].ranks, width))
     sums = [By.ROW in row.cuts[:-1] for row in chains]
     for at, row in enumerate(chains):
-        parts += _Row(row, TOP + at * ROW, most, at == 0, sums.index(sums[at]) == at).parts()
+        parts += _Row(row, TOP + at * ROW, most, at == 0, sums.index(sums[at]) == at, len(chains) > 1).parts()
     summary = f"Slices({'; '.join(in_words(row, named=True) for row in chains)})"
     return Drawing(title, (width, TOP + len(chains) * ROW), parts, summary)
 
@@ -215,9 +214,9 @@ def legend(ranks: int, width: float) -> Iterable[Shape | Text]:
 class _Row:
     """One chain on its way from left to right; collects shapes and words."""
 
-    def __init__(self, chain: Chain, top: float, most: int, first: bool, callout: bool):
-        self.chain, self.most, self.first, self.callout = chain, most, first, callout
-        self.mid, self.back = top + 56, top + 122
+    def __init__(self, chain: Chain, top: float, most: int, first: bool, callout: bool, compared: bool):
+        self.chain, self.most, self.first, self.callout, self.compared = chain, most, first, callout, compared
+        self.mid, self.back = top + 46, top + 98
         self.made: list[Shape | Text] = []
         self.x = LEFT
 
@@ -239,10 +238,10 @@ class _Row:
         chain, there, home = self.chain, *(sum(one is not None for one in way) for way in _ways(self.chain))
         sent = sum(one.bytes for way in _ways(chain) for one in way if one)
         lines = [f"{there} collective{'s' * (there != 1)} forward", f"{home} backward", f"{sent:,} B sent a rank"]
-        self.made.append(Text(4, self.mid - 24, chain.name, 15, anchor="start", bold=True))
+        self.made.append(Text(4, self.mid - 27, chain.name, 15, anchor="start", bold=True))
         self.made.append(Text(LEFT + 34, self.back, "backward", 12, QUIET, "end"))
         for at, line in enumerate(lines):
-            self.made.append(Text(4, self.mid + 2 + 19 * at, line, anchor="start"))
+            self.made.append(Text(4, self.mid - 3 + 18 * at, line, anchor="start"))
 
     def whole_or_cut(self, cut: By, name: str) -> None:
         """x: whole on each rank where a column cut reads it, else each takes its own columns of it."""
@@ -289,11 +288,11 @@ class _Row:
     def function(self, sums: bool) -> None:
         name = "attention" if self.chain.names and len(self.chain.names[0]) > 1 else "GELU"
         middle = self.x + MIDDLE / 2
-        self.made.append(tile(middle - BOX / 2, self.mid - 15, BOX, 30, edge="ink"))
+        self.made.append(tile(middle - BOX / 2, self.mid - 14, BOX, 28, edge="ink"))
         self.made.append(Text(middle, self.mid, name, 12 if len(name) > 6 else 13))
         lines = ("no sum: GELU", "of half a sum") if sums else ("GELU of a", "whole number")
         for at, line in enumerate(lines if name == "GELU" and self.callout else ()):
-            self.made.append(Text(middle, self.mid + 26 + 15 * at, line, 12, bold=True))
+            self.made.append(Text(middle, self.mid + 24 + 14 * at, line, 12.5, bold=True))
         self.x += MIDDLE
 
     def joint(self, at: int) -> None:
@@ -305,11 +304,11 @@ class _Row:
             self.made.append(Shape(((left, edge), (right, edge)), edge=QUIET))
         else:
             self.made.append(self.flow((left, self.mid), (right, self.mid), there, "forward"))
-            self.made.append(Text(self.x + SLOT / 2, self.mid - 28, words_of(there.what), 12.5, bold=True))
+            self.made.append(Text(self.x + SLOT / 2, self.mid - 25, words_of(there.what), 12.5, bold=True))
             self.made.append(Text(self.x + SLOT / 2, self.mid + 26, f"{there.bytes:,} B", 12.5))
         if home is not None:
             self.made.append(self.flow((right, self.back), (left, self.back), home, "backward"))
-            away = max(8.0, self.thick(home) / 2) + 9
+            away = max(8.0, self.thick(home) / 2 + 3) + 9
             told = f"{words_of(home.what)} {home.bytes:,} B"
             self.made.append(Text(self.x + SLOT / 2, self.back + away, told, 12, QUIET))
         self.x += SLOT
@@ -331,7 +330,7 @@ class _Row:
             y = self.mid + (at - (len(lines) - 1) / 2) * 20
             bold = at == 0 and bool(chain.result)
             self.made.append(Text(self.x + wide / 2, y, line, 14 if bold else 12, ink, bold=bold, plate=chain.wrong))
-        self.label(self.x + wide / 2, "y, with the last one alone" if chain.result else "y")
+        self.label(self.x + wide / 2, "y, with the last one alone" if self.compared else "y")
 
     def label(self, x: float, words: str) -> None:
         if self.first or self.chain.names:
