@@ -17,15 +17,12 @@ import torch.distributed as dist
 
 from minipar.run import collectives as our
 from minipar.run.oplog import Refusal, where
-from minipar.run.pairs import Swap, quick
+from minipar.run.pairs import Swap, direct, quick, shape_row, trade
 
 _OPS = {"sum": dist.ReduceOp.SUM, "mean": dist.ReduceOp.SUM, "max": dist.ReduceOp.MAX, "min": dist.ReduceOp.MIN,
         "product": dist.ReduceOp.PRODUCT}  # fmt: skip
 _gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor  # torch's new names, and its old
 _scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
-_DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.int16,
-           torch.int8, torch.uint8, torch.bool, torch.complex64, torch.complex128]  # fmt: skip
-_ROW = 10  # a dtype, the number of dimensions, at most 8 dimensions
 
 
 class Pending:
@@ -170,17 +167,18 @@ class Axis:
     def all_to_all(self, parts):
         """What each rank has for this one, as a list in rank order. `parts`: one tensor a rank, of one dtype.
 
-        Shapes may differ, also be empty: a small table of them is exchanged first, which is not counted.
+        Shapes may differ, also be empty: a small table of them goes before, which is not counted.
         """
         parts = self._one_each(parts)
         if self.size == 1:
             return [_copy(parts[0])]
-        rows = [[_DTYPES.index(part.dtype), part.dim(), *part.shape] for part in parts]
-        table = torch.tensor([row + [0] * (_ROW - len(row)) for row in rows], device=parts[0].device)
+        if direct(self, parts[0]):
+            return trade(self, parts)
+        table = torch.tensor([shape_row(part) for part in parts], device=parts[0].device)
         shapes = torch.empty_like(table)
         self._announce(None, None)
         dist.all_to_all_single(shapes, table, group=self._group(), async_op=True).wait()
-        shapes = [row[2 : 2 + row[1]] for row in shapes.tolist()]
+        shapes = [row[1 : 1 + row[0]] for row in shapes.tolist()]
         sent = torch.cat([part.detach().reshape(-1) for part in parts])
         sizes = [torch.Size(shape).numel() for shape in shapes]
         came = sent.new_empty(sum(sizes))

@@ -1,46 +1,99 @@
-"""Why do two ranks not go through gloo's collectives?
+"""Which collectives do not go through gloo's own?
 
     gloo's all_reduce of 64 KB on 2 ranks    a ring of two, twice round, handed from thread to thread      ~200 µs
     one message each way, and one addition   the same bytes: 2(P-1)/P n = n at P = 2, in one wait           ~90 µs
+
+    gloo's all_to_all, after one of shapes   two collectives                                              ~550 µs
+    row of shape and part, pair by pair      the same bytes, the row's follow the part's at once          ~150 µs
 
 So on the CPU an axis of two swaps: each sends what the other needs, and both combine, with the same bits on both.
 For the log, the recorder and whoever disagrees it is the backend's collective: the same names, numbers and sentences.
 Not on GPUs, where NCCL does this better, nor with NCCL's rules on gloo, where a send waits for its receive.
 """
 
+import torch
 from torch._C import _distributed_c10d as c
 
-from minipar.run.oplog import where
+from minipar.run.oplog import Refusal, where
 
 TAG = (1 << 29) - 1  # the gloo tag of a swap: no pipeline message's, no letter's
 LARGEST = 1_000_000  # bytes each way up to which a swap is quicker, as measured on two cores
+MOST_DIMENSIONS = 8
 _wait = c.Work.wait  # taken before the log wraps it
 
 
 def quick(axis, tensor, bytes):
     """Whether the ranks of this axis swap what has so many bytes each way: two of them, on the CPU, through gloo."""
-    return axis.size == 2 and bytes <= LARGEST and tensor.device.type == "cpu" and not axis.links.rendezvous
+    return axis.size == 2 and bytes <= LARGEST and direct(axis, tensor)
+
+
+def direct(axis, tensor):
+    """Whether sends of this tensor go at once and straight from its memory."""
+    return tensor.device.type == "cpu" and not axis.links.rendezvous
+
+
+class _Ours:
+    """What a collective made of messages tells the log, and at its end the recorder."""
+
+    def __init__(self, axis, what, text, payload):
+        self.log, self.recorder = axis.log, axis.recorder
+        self.operation = self.log.collective(axis.group_name, axis.ranks, what, text, where())
+        self.bill = what, axis.name, axis.ranks, payload, self.recorder.mark()
+        self.layer = self.recorder.here
+
+    def wait(self, waiting):
+        return self.log.wait(self.operation, waiting)
+
+    def done(self):
+        self.recorder.collective(*self.bill, self.recorder.mark(), own=False, layer=self.layer)
 
 
 class Swap:
     """One message each way between the two ranks of an axis, under way; `.wait()` as torch's Work has it."""
 
     def __init__(self, axis, what, form, payload, out, into):
-        log, recorder = axis.log, axis.recorder
-        text = f"{what} {form} {str(out.dtype).removeprefix('torch.')}"
-        self._log, self._recorder = log, recorder
-        self._operation = log.collective(axis.group_name, axis.ranks, what, text, where())
-        self._bill = what, axis.name, axis.ranks, payload, recorder.mark()
-        self._layer = recorder.here
+        self._ours = _Ours(axis, what, f"{what} {form} {_dtype(out)}", payload)
         gloo, other = axis.links.gloo, axis.ranks[1 - axis.rank]
         self._works = [gloo.recv([into], other, TAG), gloo.send([out], other, TAG)] if out.numel() else []
 
     def wait(self):
         """Returns when both messages have arrived; what was sent may be changed from then on."""
-        self._log.wait(self._operation, self._both)
-        recorder = self._recorder
-        recorder.collective(*self._bill, recorder.mark(), own=False, layer=self._layer)
+        self._ours.wait(lambda: _finish(self._works))
+        self._ours.done()
 
-    def _both(self):
-        for work in self._works:
-            _wait(work)
+
+def trade(axis, parts):
+    """all_to_all: to each rank its part, and before it a row of numbers that says its shape. New tensors, by rank."""
+    ours = _Ours(axis, "all_to_all", f"all_to_all {_dtype(parts[0])}", sum(part.nbytes for part in parts))
+    gloo, others = axis.links.gloo, [place for place in range(axis.size) if place != axis.rank]
+    rows = {place: torch.empty(1 + MOST_DIMENSIONS, dtype=torch.int64) for place in others}
+    coming = [gloo.recv([rows[place]], axis.ranks[place], TAG) for place in others]
+    kept, sending = [], []
+    for place in others:
+        part = parts[place].detach().contiguous()
+        kept.append((torch.tensor(shape_row(part)), part))
+        sending += [gloo.send([each], axis.ranks[place], TAG) for each in kept[-1] if each.numel()]
+    ours.wait(lambda: _finish(coming))
+    shapes = {place: (numbers := rows[place].tolist())[1 : 1 + numbers[0]] for place in others}
+    came = {place: torch.empty(shapes[place], dtype=parts[0].dtype) for place in others}
+    coming = [gloo.recv([came[place]], axis.ranks[place], TAG) for place in others if came[place].numel()]
+    ours.wait(lambda: _finish(coming + sending))
+    ours.done()
+    came[axis.rank] = parts[axis.rank].detach().clone()
+    return [came[place] for place in range(axis.size)]
+
+
+def shape_row(tensor):
+    """How many dimensions, and how long each: as many numbers for every tensor. ValueError beyond 8 dimensions."""
+    if tensor.dim() > MOST_DIMENSIONS:
+        raise Refusal(f"all_to_all takes tensors of at most {MOST_DIMENSIONS} dimensions, not {list(tensor.shape)}")
+    return [tensor.dim(), *tensor.shape] + [0] * (MOST_DIMENSIONS - tensor.dim())
+
+
+def _finish(works):
+    for work in works:
+        _wait(work)
+
+
+def _dtype(tensor):
+    return str(tensor.dtype).removeprefix("torch.")

@@ -39,6 +39,29 @@ def test_the_same_values_and_the_same_record(pool):
     assert swapped.trace.messages == ()
 
 
+def test_parts_of_any_shape_are_traded(pool):
+    def program(w, ordered):
+        axis = w.everyone
+        parts = [torch.full((w.rank, to, 2) if (w.rank + to) % 2 else (), 10.0 * w.rank + to) for to in range(w.ranks)]
+        if ordered:
+            w.links.rendezvous = True
+        try:
+            return axis.all_to_all(parts)
+        finally:
+            w.links.rendezvous = False
+
+    for ranks in (2, 3, 4):
+        ours, theirs = (pool.run(program, ordered, ranks=ranks) for ordered in (False, True))
+        for rank in range(ranks):
+            for source in range(ranks):
+                mine = ours[rank][source]
+                assert torch.equal(mine, theirs[rank][source])
+                assert tuple(mine.shape) == ((source, rank, 2) if (source + rank) % 2 else ())
+                assert (mine == 10 * source + rank).all()
+        assert ours.trace.payload(1) == theirs.trace.payload(1)
+        assert ours.trace.calls(1) == theirs.trace.calls(1) == 1
+
+
 def other_size(w):
     w.everyone.all_reduce(torch.ones(4 if w.rank else 400_000))
 
