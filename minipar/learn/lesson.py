@@ -22,6 +22,7 @@ COURSE = {  # id: (module in lessons/, title)
     "04": ("gpipe", "GPipe"),
     "05": ("one_f_one_b", "1F1B"),
     "08": ("columns_rows", "Slicing I"),
+    "09": ("heads_vocabulary", "Slicing II"),
 }
 
 

@@ -21,7 +21,7 @@ from minipar.view.drawing import INK, QUIET, Drawing, Shape, Text, tile
 from minipar.view.theme import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILION, WHITE, YELLOW, darker
 
 #: A colour for each key/value head and for the query heads that read it; after the last the first again.
-COLOURS = (ORANGE, GREEN, SKY, YELLOW, VERMILION, "#999933")
+COLOURS = (ORANGE, GREEN, SKY, YELLOW, VERMILION, "#999933", "#E8A7B8", "#B8C4D6")
 HELD, SENT, FADED = (BLUE, WHITE), (PURPLE, BLACK), (GREY, BLACK)
 WIDTH, LEFT, ROOM = 860, 140, 10  # of the sheet; of the labels of the rows; between two ranks
 QUERY, LINKS, KV, FOOT = 34, 64, 88, 126  # from the top: query heads, lines, key/value heads, the frame's end

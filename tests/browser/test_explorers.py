@@ -19,6 +19,7 @@ CELLS = [
     ("memory", "explore.memory(task=explore.two_ways_under_the_cap())"),
     ("cap", "explore.cap(task=explore.largest_under(4))"),
     ("cards", "explore.cards()"),
+    ("heads", "explore.heads(task=explore.largest_ranks())"),
     ("split", "cuts = explore.split([2, 3, 3, 3, 3, 3, 3, 3, 3, 7], 4)\ncuts"),
     ("edit", "mine = minipar.edit(minipar.gpipe(ranks=2, microbatches=2), par=9)\nmine"),
     ("strip", "minipar.strip([dict(name='notebook', bytes=4_000_000, pid=1), dict(name='rank 0', bytes=0, pid=2)])"),
@@ -173,6 +174,16 @@ def test_with_nobody_there_an_explorer_is_text_and_a_plain_figure(open_notebook)
     for name in DRAWN[:-1]:
         mimes = {mime for output in page.outputs(name) for mime in output.get("data", {})}
         assert mimes - {"image/png"} == {"text/plain", "application/vnd.plotly.v1+json"}, (name, mimes)
+
+
+def test_ranks_that_do_not_divide_the_heads_are_told_and_the_next_that_do_are_drawn(page):
+    drawn = page.cell("heads").locator("svg[role=img]").first
+    assert "ranks=4: 2 + 1 a rank" in drawn.get_attribute("aria-label")
+    press(page, "heads", "ranks")
+    page.until(lambda: "heads=8 cannot be cut in 5 equal parts" in readout(page, "heads"), what="a refusal in words")
+    assert "no cut fits" in page.cell("heads").locator("svg[role=img]").first.get_attribute("aria-label")
+    press(page, "heads", "ranks", times=3)
+    page.until(lambda: "on 4 ranks" in readout(page, "heads"), what="eight ranks, four copies")
 
 
 READABLE = """selector => {
