@@ -5,16 +5,20 @@ explore.cap(cap=4)                           GPipe and 1F1B under a cap on activ
 explore.memory(batch=8)                      what fills a device
 explore.cards(10_000_000_000)                parameters against a row of real cards
 explore.split(costs, parts=4)                where to cut a list of layers
+explore.deal(ranks=4, positions=1024)        who computes which part of the causal triangle, and who waits
 explore.heads(ranks=4, query=8, kv=2)        heads and words on ranks: from when on are heads copied?
 explore.message(machine)                     where a message costs its wait, and where its bytes
 explore.slices(hidden=64, tokens=64)         when a sliced MLP is quicker than a whole one
+explore.mesh(tensor=2, data=2, pipe=2)       who talks to whom on which axis, and what leaves the box
 explore.ping(pool)                           what a message costs here (this one does send, when told to)
 """
 
 from minipar.view.explore_cap import cap, largest_under
 from minipar.view.explore_cards import cards
+from minipar.view.explore_deal import deal, slowest_of
 from minipar.view.explore_heads import heads, largest_ranks
 from minipar.view.explore_memory import memory, two_ways_under_the_cap
+from minipar.view.explore_mesh import busiest_inside, mesh
 from minipar.view.explore_message import message, twice_its_wait
 from minipar.view.explore_ping import ping
 from minipar.view.explore_pipeline import idle_below, pipeline
@@ -26,17 +30,21 @@ __all__ = [
     "Explorer",
     "Task",
     "best_cut",
+    "busiest_inside",
     "cap",
     "cards",
+    "deal",
     "heads",
     "idle_below",
     "largest_ranks",
     "largest_under",
     "memory",
+    "mesh",
     "message",
     "ping",
     "pipeline",
     "slices",
+    "slowest_of",
     "split",
     "twice_its_wait",
     "two_ways_under_the_cap",

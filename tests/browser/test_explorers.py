@@ -19,6 +19,7 @@ CELLS = [
     ("memory", "explore.memory(task=explore.two_ways_under_the_cap())"),
     ("cap", "explore.cap(task=explore.largest_under(4))"),
     ("cards", "explore.cards()"),
+    ("mesh", "explore.mesh(order='pp-dp-tp-cp', axis='tensor', task=explore.busiest_inside())"),
     ("heads", "explore.heads(task=explore.largest_ranks())"),
     ("split", "cuts = explore.split([2, 3, 3, 3, 3, 3, 3, 3, 3, 7], 4)\ncuts"),
     ("edit", "mine = minipar.edit(minipar.gpipe(ranks=2, microbatches=2), par=9)\nmine"),
