@@ -34,6 +34,7 @@ MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 60  # the house aims at 300 and 40
 NOT_MIRRORS = {
     "run/test_faults.py": "the list of faults that must end in a readable error; they go through the whole floor",
     "run/test_kernel.py": "what is left when the kernel that owns a pool ends",
+    "run/test_meshes.py": "training on every mesh against one process; goes through the whole floor",
     "run/test_jupyter.py": "a pool inside a real kernel: interrupt, restart, two kernels at once",
     "nn/test_oracle.py": "the table of sliced layers and their whole twins, all modules of the floor",
     "learn/test_locked.py": "the table of storyboards: somebody there or not, locked or not; goes through the floor",
