@@ -8,8 +8,8 @@ from minipar.view.explore_heads import HeadsState, heads, laid, largest_ranks
 
 def test_it_says_itself_in_one_line():
     assert repr(heads()) == (
-        "Heads(8 query and 2 key/value heads, ranks=4: 2 + 1 a rank, each key/value head on 2 ranks; logits held a rank: "
-        "gathered 41.0 MB, sliced 8.2 MB; bytes sent a rank: gathered 24.6 MB, sliced 4,608 B)"
+        "Heads(8 query and 2 key/value heads, ranks=4: 2 + 1 a rank, each key/value head on 2 ranks; "
+        "logits held a rank: gathered 41.0 MB, sliced 8.2 MB; bytes sent a rank: gathered 24.6 MB, sliced 4,608 B)"
     )
 
 

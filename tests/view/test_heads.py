@@ -6,7 +6,8 @@ from minipar.plan.slices import heads as heads_of
 from minipar.view.drawing import Shape, Text
 from minipar.view.heads import BAR, BLUE, GREY, HELD, WIDTH, Bars, bar, column, head_map, page, rank_bars, undivided
 
-HELD_BARS = Bars("logits held", {"gathered": (40.0,) * 4, "sliced": (8.0,) * 4}, {"gathered": "40", "sliced": "8"}, HELD)
+SAID = {"gathered": "40", "sliced": "8"}
+HELD_BARS = Bars("logits held", {"gathered": (40.0,) * 4, "sliced": (8.0,) * 4}, SAID, HELD)
 
 
 def tips(parts):
@@ -41,7 +42,7 @@ def test_heads_that_read_the_same_have_its_colour():
 
 def test_several_key_value_heads_a_rank_stand_under_their_readers():
     here = page(heads_of(8, 4, 2))
-    assert "Heads(8 query and 4 key/value heads, ranks=2: 4 + 2 a rank, no copies)" == here.summary
+    assert here.summary == "Heads(8 query and 4 key/value heads, ranks=2: 4 + 2 a rank, no copies)"
     assert words(here.parts).count("3") == 2  # query head 3 and key/value head 3
 
 
@@ -57,7 +58,8 @@ def test_bars_have_one_scale_and_say_their_bytes():
     drawn = head_map(heads_of(8, 2, 4), [HELD_BARS], title="a finding", callout="a copy")
     bars = [part for part in drawn.parts if isinstance(part, Shape) and part.tip in ("40", "8")]
     long = {part.tip: part.points[1][0] - part.points[0][0] for part in bars}
-    assert len(bars) == 8 and long["40"] == pytest.approx(5 * long["8"]) and long["40"] == pytest.approx(column(0, 4)[1])
+    assert len(bars) == 8 and long["40"] == pytest.approx(5 * long["8"])
+    assert long["40"] == pytest.approx(column(0, 4)[1])
     assert {part.fill for part in bars if part.tip == "8"} == {BLUE} and "a copy" in words(drawn.parts)
     assert repr(drawn) == (
         "Heads(8 query and 2 key/value heads, ranks=4: 2 + 1 a rank, each key/value head on 2 ranks; "
