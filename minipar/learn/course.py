@@ -18,6 +18,7 @@ from minipar.view.presence import somebody_there
 QUESTIONS = {  # id: (the question in one sentence, minutes)
     "00": ("The notebook makes a tensor. Four workers run beside it. Who has it?", 15),
     "01": ("The weights of a small model are a few megabytes. Why does training fill ten times as much?", 30),
+    "02": ("A thousand small messages or one large one of as many bytes: does it matter?", 35),
     "03": ("A model is too big for one device. What does cutting it by layers win, and what does it cost?", 35),
     "04": ("Four devices hold the model, and three of them always wait. Can the same batch keep them all busy?", 35),
     "05": ("GPipe keeps every microbatch of the batch on every device. Must it?", 35),

@@ -18,6 +18,7 @@ from typing import Any
 COURSE = {  # id: (module in lessons/, title)
     "00": ("devices", "Devices"),
     "01": ("memory", "Memory"),
+    "02": ("messages", "What a message costs"),
     "03": ("layer_split", "Layer split"),
     "04": ("gpipe", "GPipe"),
     "05": ("one_f_one_b", "1F1B"),

@@ -39,9 +39,14 @@ def mime_bundle(summary: str, live, plain) -> dict:
 
 
 def plain_bundle(summary: str, figure) -> dict:
-    """Text and a plain plotly figure, the same whether somebody is there or not."""
+    """Text and a plain plotly figure.
+
+    With somebody there it does not follow its container: Lab redraws it for a new width anyway, and a responsive figure
+    loses its height (29 px are left) when they switch between the light and the dark theme.
+    """
     given = figure.to_plotly_json()
-    return {"text/plain": summary, PLOTLY: {"data": given["data"], "layout": given["layout"], "config": CONFIG}}
+    config = {**CONFIG, "responsive": False} if somebody_there() else CONFIG
+    return {"text/plain": summary, PLOTLY: {"data": given["data"], "layout": given["layout"], "config": config}}
 
 
 PLOTLY = "application/vnd.plotly.v1+json"

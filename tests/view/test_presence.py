@@ -6,6 +6,9 @@ import sys
 
 import pytest
 from jupyter_client.manager import start_new_kernel
+from plotly.graph_objects import Figure
+
+from minipar.view import presence
 
 QUESTION = "from minipar.view.presence import somebody_there\nprint(somebody_there())"
 
@@ -43,3 +46,10 @@ def test_the_switch_overrides_it(kernel):
 def test_a_plain_script_has_nobody():
     done = subprocess.run([sys.executable, "-c", QUESTION], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_figure_in_front_of_somebody_keeps_its_height_when_the_theme_changes(monkeypatch):
+    figure = Figure()
+    for there, responsive in ((True, False), (False, True)):
+        monkeypatch.setattr(presence, "somebody_there", lambda there=there: there)
+        assert presence.plain_bundle("words", figure)[presence.PLOTLY]["config"]["responsive"] is responsive

@@ -30,7 +30,7 @@ def facts(r):
     traces = {name: runs[0].trace for name, runs in r.ways.items()}
     zero, everyone, ring = (traces[name] for name in WAYS)
     return [
-        *((f"{words} between ranks 0 and 1", in_a_row(r.rows[count][0].trace)) for count, words in ROWS.items()),
+        *((words, in_a_row(r.rows[count][0].trace)) for count, words in ROWS.items()),
         ("through rank 0", f"{messages(zero)}, rank 0 sends {zero.sent(0):,} B, others {each(zero, range(1, 4))}"),
         ("everyone to everyone", f"{messages(everyone)}, {each(everyone)} each"),
         ("ring", f"{messages(ring)}, {ring.message_count(0)} a rank of {each_message(ring)}, {each(ring)} each"),
