@@ -14,7 +14,7 @@ from typing import NamedTuple
 from minipar.plan.deal import DEALS
 from minipar.view import controls
 from minipar.view.deal import ROW, Dealt, bars, dealt, table
-from minipar.view.drawing import INK, QUIET, Drawing, Text
+from minipar.view.drawing import QUIET, Drawing, Text
 from minipar.view.explorer import Explorer, Task
 from minipar.view.words import amount
 
@@ -66,12 +66,10 @@ class Deal(Explorer):
 
     def draw(self, result):
         one = result.one
-        height = max(312, 70 + ROW * one.ranks)
-        parts = table(one, 62, 62, 240, None)
-        parts += bars(one, 400, 62, 240, one.work.slowest, None)
-        parts.append(Text(400, 46, "pairs in half blocks, step by step; hatched: waits", 12, QUIET, "start"))
-        parts.append(Text(6, 16, self.heading(result), 15, INK, "start", bold=True))
-        self.view.show("", (760, height), parts, repr(self))
+        parts = table(one, 62, 26, 240, None)
+        parts += bars(one, 400, 26, 240, one.work.slowest, None)
+        parts.append(Text(400, 12, "pairs in half blocks, step by step; hatched: waits", 12, QUIET, "start"))
+        self.view.show(self.heading(result), (760, max(272, 34 + ROW * one.ranks)), parts, repr(self))
 
     def heading(self, result) -> str:
         uneven = result.one.work.uneven
