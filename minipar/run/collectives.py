@@ -115,7 +115,9 @@ def _replace(mine, came, out):
 def all_to_all(axis, parts):
     """What each rank has for this one. `parts`: one tensor a rank, of any shapes; a list comes back in rank order.
 
-        step s: send to rank r+s, receive from rank r-s                      P-1 messages a rank, all parts but its own
+        step s: send to rank r+s, receive from rank r-s                      step 0 stays at home
+
+    P-1 messages a rank, all parts but its own.
     """
     came = [None] * axis.size
     for step in range(axis.size):

@@ -178,3 +178,23 @@ def test_torch_functions_work_as_they_are(pool):
         return value.item(), dist.get_world_size()
 
     assert pool.run(plain) == [(6.0, 4)] * 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bool, torch.bfloat16, torch.complex128, torch.int8])
+def test_letters_of_every_length_and_shape(pool, dtype):
+    def program(w):
+        shapes = [(), (0, 3), (1,), (3, 5), (1024,), (1025,), (40, 41)]
+        tensors = [(torch.arange(torch.Size(shape).numel()) % 7).reshape(shape).to(dtype) for shape in shapes]
+        if w.rank == 0:
+            for tensor in tensors:
+                w.send(tensor.T if tensor.dim() == 2 else tensor, to=1)
+            return True
+        came = [w.recv(source=0) for _ in tensors]
+        return all(torch.equal(one, other.T if other.dim() == 2 else other) and one.is_contiguous()
+                   for one, other in zip(came, tensors, strict=True))  # fmt: skip
+
+    out = pool.run(program, ranks=2)
+    assert out == [True, True]
+    elements = [0, 0, 1, 1, 15, 1024, 1025, 1640]
+    assert sorted(message.bytes for message in out.trace.messages) == [
+        count * torch.empty((), dtype=dtype).element_size() for count in elements[1:]]  # fmt: skip
