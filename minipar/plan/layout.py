@@ -10,14 +10,16 @@ A plan is data: nothing is built and no process is asked. The cuts may be left o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minipar.plan.actions import B, F
 from minipar.plan.check import problems
 from minipar.plan.deal import DEALS, deal
 from minipar.plan.mesh import Mesh
 from minipar.plan.schedule import Schedule
+from minipar.plan.simulate import Cost, predict
 from minipar.plan.split import split
+from minipar.plan.trace import Trace
 
 AXES = ("pipe", "data", "tensor", "context")
 COLLECTIVES = ("backend", "ring")
@@ -112,6 +114,16 @@ class Plan:
     def positions_of(self, rank: int, length: int) -> tuple[int, ...]:
         """Which positions of a text of this length this rank reads, as they are dealt over the context axis."""
         return deal(self.deal, self.place(rank)["context"], self.size("context"), length)
+
+    def predict(self, cost: Cost | None = None) -> Trace:
+        """What the schedule alone should take, on every pipeline of the mesh: to be laid under a measured trace."""
+        one, pipelines = predict(self.schedule, cost or Cost()), self.pipelines
+        if len(pipelines) == 1:
+            return one
+        spans = [span._replace(rank=ranks[span.rank]) for ranks in pipelines for span in one.spans]
+        places = [self.place(rank)["pipe"] for rank in range(self.ranks)]
+        ledger = tuple(one.ledger[place] for place in places) if one.ledger else ()
+        return replace(one, spans=tuple(spans), ranks=self.ranks, ledger=ledger, pipelines=pipelines)
 
     def require_sound(self) -> None:
         """ValueError with every problem of the schedule in a sentence, if it has one."""

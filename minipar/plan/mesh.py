@@ -35,8 +35,9 @@ class Mesh:
     def ordered(cls, order: str, **axes: int) -> "Mesh":
         """A mesh in the rank order of a string such as "tp-cp-ep-dp-pp": the first axis varies fastest.
 
-        Axes of the string that are not given are left out. ValueError for a word that is no axis, an axis that stands
-        twice, and a given axis that the string does not name. Source: Megatron-LM, `RankGenerator`.
+        Axes of the string that are not given are left out, and so is a given axis of one rank that the string does not
+        name. ValueError for a larger one, for a word that is no axis, and for an axis that stands twice. Source:
+        Megatron-LM, `RankGenerator`.
         """
         words = order.split("-")
         for word in words:
@@ -47,7 +48,7 @@ class Mesh:
                 raise ValueError(f"the order {order!r} names {word} {words.count(word)} times: once is enough")
         names = [SHORT[word] for word in words]
         for name in axes:
-            if name not in names:
+            if name not in names and axes[name] != 1:
                 raise ValueError(f"{name}={axes[name]} has no place in the order {order!r}")
         return cls(**{name: axes[name] for name in reversed(names) if name in axes})
 

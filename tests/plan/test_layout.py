@@ -6,6 +6,7 @@ from minipar.plan.layout import Plan
 from minipar.plan.mesh import Mesh
 from minipar.plan.schedule import Schedule
 from minipar.plan.schedules import gpipe
+from minipar.plan.simulate import Cost, predict
 
 
 class Costs:
@@ -60,6 +61,17 @@ def test_on_a_mesh_every_pipeline_runs_the_schedule():
     assert [plan.stages_of(rank) for rank in range(4)] == [(0,), (1,), (0,), (1,)]
     assert plan.place(3) == {"pipe": 1, "data": 1, "tensor": 0, "context": 0}
     assert (plan.size("data"), plan.size("tensor")) == (2, 1)
+
+
+def test_the_prediction_of_a_plan_has_every_pipeline_of_its_mesh():
+    plan = Plan(Mesh(data=2, pipe=2), gpipe(2, 3))
+    trace, one = plan.predict(Cost(F=1, B=2)), predict(plan.schedule, Cost(F=1, B=2))
+    assert (trace.ranks, trace.pipelines, trace.makespan, trace.bubble) == (4, ((0, 1), (2, 3)), 12, one.bubble)
+    assert [trace.order(rank) for rank in range(4)] == [*plan.schedule.programs] * 2
+    assert trace.peak_in_flight == one.peak_in_flight * 2
+    assert {span.rank for span in trace.critical_path()} in ({0, 1}, {2, 3})
+    assert trace.why_idle(2, 6) == one.why_idle(0, 6).replace("rank 1", "rank 3").replace("Rank 0", "Rank 2")
+    assert Plan(Mesh(pipe=2), gpipe(2, 3)).predict() == predict(plan.schedule)
 
 
 def test_without_a_pipe_axis_there_is_one_stage():

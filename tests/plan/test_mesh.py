@@ -35,6 +35,7 @@ def test_megatrons_order_is_read_with_the_first_axis_fastest():
     assert mesh.order == "tp-dp-pp"
     assert Mesh.ordered("tp-pp-dp", tensor=2, pipe=2, data=2).groups("pipe") == ((0, 2), (1, 3), (4, 6), (5, 7))
     assert Mesh.ordered(mesh.order, **mesh.axes) == mesh
+    assert Mesh.ordered("dp-pp", data=2, pipe=2, tensor=1) == Mesh(pipe=2, data=2)
     assert Mesh(rows=2, tensor=3).order == "tp-rows"
 
 

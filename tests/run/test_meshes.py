@@ -1,5 +1,11 @@
 """On any mesh of pipe, data, tensor and context axes: is it still exactly the model that one process trains?"""
 
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch.nn.functional import mse_loss
@@ -12,6 +18,7 @@ from minipar.plan.mesh import Mesh
 from minipar.run.part import Part
 from minipar.run.pool import RemoteError
 
+EXAMPLE = pathlib.Path(__file__).parents[2] / "examples" / "mesh.py"
 SMALL = {"layers": 3, "hidden": 16, "heads": 4, "context": 8, "dtype": "float64"}
 MESHES = [
     (Mesh(data=2), {}),
@@ -141,6 +148,16 @@ def test_replicas_wait_for_their_own_pipeline(pool):
     assert len({span.rank in (0, 1) for span in trace.critical_path()}) == 1
 
 
+def test_a_paced_step_on_a_mesh_can_be_laid_over_its_prediction(pool):
+    cost = minipar.Cost(F=0.004, B=0.008, hop=0.002)
+    plan = plan_of(Mesh(pipe=2, tensor=2), {"sequence_parallel": True})
+    step = minipar.train_step(pool, plan, GPT(**SMALL), text_batch(8, 8), pace=cost)
+    assert minipar.same_gradients(GPT(**SMALL), step)
+    assert step.trace.source == "measured, paced"
+    over = minipar.compare(plan.predict(cost), step.trace)
+    assert "ranks=4" in repr(over)
+
+
 def count_replicas_too(w, *arguments):
     """As `train_on_rank`, with the mistake of counting a parameter on every data rank."""
     from minipar.run.on_rank import train_on_rank
@@ -194,3 +211,18 @@ def test_a_later_batch_that_cannot_be_shared_is_refused_where_it_happens(pool):
     model, plan = GPT(**SMALL), plan_of(Mesh(data=2, pipe=2), {})
     with pytest.raises(RemoteError, match="a batch of 9 texts cannot be shared by data=2 ranks"):
         minipar.train(pool, plan, model, lambda step: text_batch(8 + step, 8), steps=3)
+
+
+def losses(*command):
+    settings = {**os.environ, "PYTHONPATH": str(EXAMPLE.parents[1]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, *command], env=settings, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return re.findall(r"step +\d+  loss \d+\.\d+", done.stdout)
+
+
+def test_the_example_prints_one_processs_losses_on_a_local_pool_and_under_torchrun():
+    alone = losses(str(EXAMPLE), "--steps", "3")
+    axes = [str(EXAMPLE), "--steps", "3", "--tensor", "2", "--pipe", "2", "--order", "pp-tp"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4"]
+    assert len(alone) == 3
+    assert losses(*axes) == losses(*torchrun, *axes, "--sequence-parallel") == alone
