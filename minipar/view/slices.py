@@ -197,7 +197,7 @@ def draw(chains: Sequence[Chain], title: str = "") -> Drawing:
     for at, row in enumerate(chains):
         parts += _Row(row, TOP + at * ROW, most, at == 0, sums.index(sums[at]) == at, len(chains) > 1).parts()
     summary = f"Slices({'; '.join(in_words(row, named=True) for row in chains)})"
-    return Drawing(title, (width, TOP + len(chains) * ROW), parts, summary)
+    return Drawing(title, (width, TOP + len(chains) * ROW + 8), parts, summary)
 
 
 def legend(ranks: int, width: float) -> Iterable[Shape | Text]:
@@ -261,7 +261,7 @@ class _Row:
             left = x + (rank * part[0] if by is By.COLUMN else 0)
             above = self.mid - high / 2 + (rank * part[1] if by is By.ROW else 0)
             self.made.append(tile(left, above, *part, fill, tip=f"rank {rank}"))
-            if min(part) >= 14:
+            if min(part) >= 13:
                 self.made.append(Text(left + part[0] / 2, above + part[1] / 2, str(rank), ink=ink, bold=True))
 
     def matrix(self, at: int, cut: By) -> None:

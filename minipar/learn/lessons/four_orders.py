@@ -49,10 +49,13 @@ ONE = {
 
 def one_collective(w, order: str, x, up, down):
     """y [tokens, hidden] by this order with one collective, or the words of its refusal where shapes do not fit."""
+    import torch
+
     tensor = w.axis("tensor").ring
-    up, down = slices(tensor, order, up.double(), down.double())
+    x, up, down = (one.to(w.device, torch.float64) for one in (x, up, down))
+    up, down = (one.detach() for one in slices(tensor, order, up, down))
     try:
-        return ONE[order](tensor, x.double(), up.detach(), down.detach())
+        return ONE[order](tensor, x, up, down).cpu()
     except RuntimeError as error:
         if "shapes cannot be multiplied" not in str(error):
             raise
@@ -79,10 +82,12 @@ def all_it_needs(w, order: str, x, up, down):
     import torch
 
     tensor = w.axis("tensor").ring
-    with w.span("float64"):
-        found = there_and_back(w, tensor, order, x.double(), up.double(), down.double())
-    with w.span("float32"):
-        there_and_back(w, tensor, order, *(one.to(torch.float32) for one in (x, up, down)))
+    for name in ("float64", "float32"):
+        given = (one.to(w.device, getattr(torch, name)) for one in (x, up, down))
+        with w.span(name):
+            y, gradients = there_and_back(w, tensor, order, *given)
+        if name == "float64":
+            found = y.cpu(), tuple(gradient.cpu() for gradient in gradients)
     return found
 
 
@@ -96,12 +101,12 @@ def there_and_back(w, tensor, order, x, up, down):
 
 def one_token(w, x, up, down):
     """Seconds of one forward pass of one token, column→row: the middle one of many. On one rank nothing is sent."""
-    tensor = w.axis("tensor")
-    up, down = (one.detach() for one in slices(tensor, "column→row", up, down))
+    tensor, x = w.axis("tensor"), x[:1].to(w.device)
+    up, down = (one.detach().to(w.device) for one in slices(tensor, "column→row", up, down))
     seconds = []
     for _ in range(TIMES):
         started = time.perf_counter()
-        ONE["column→row"](tensor, x[:1], up, down)
+        ONE["column→row"](tensor, x, up, down).sum().item()  # .item() waits for a GPU
         seconds.append(time.perf_counter() - started)
     return sorted(seconds)[TIMES // 2]
 

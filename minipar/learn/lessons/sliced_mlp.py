@@ -9,8 +9,10 @@ backward. So a mistake is named once, where it first shows.
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Any, NamedTuple
 
+from minipar.learn.safely import PACKAGE
 from minipar.learn.verdict import Trouble, Verdict, not_yet, right, unfinished
 from minipar.learn.workers import workers
 
@@ -35,6 +37,10 @@ class Case(NamedTuple):
     @property
     def whole(self):
         return self.x, self.up, self.up_bias, self.down, self.down_bias
+
+    @property
+    def tried(self) -> str:
+        return f"{self.ranks} rank{'s' * (self.ranks > 1)}, {self.name}"
 
 
 @dataclasses.dataclass
@@ -86,7 +92,7 @@ def examine(w, mlp, case: Case):
     tensor = w.axis("tensor")
     x, up, up_bias, down, down_bias = case.whole
     given = [x, piece(tensor, up, 0), piece(tensor, up_bias, 0), piece(tensor, down, 1), down_bias]
-    given = [one.clone().requires_grad_() for one in given]
+    given = [one.to(w.device, copy=True).requires_grad_() for one in given]
     given[0].requires_grad_(case.follow)
     with w.span("forward"):
         y = mlp(tensor, *given)
@@ -94,8 +100,9 @@ def examine(w, mlp, case: Case):
         return y if not isinstance(y, torch.Tensor) else list(y.shape), None
     with w.span("backward"):
         if y.requires_grad:
-            (y * case.pull).sum().backward()
-    return y.detach(), {name: one.grad for name, one in zip(NAMES, given, strict=True)}
+            (y * case.pull.to(w.device)).sum().backward()
+    grads = [None if one.grad is None else one.grad.cpu() for one in given]
+    return y.detach().cpu(), dict(zip(NAMES, grads, strict=True))
 
 
 def piece(axis, whole, dim: int):
@@ -131,7 +138,10 @@ def check_mlp(mlp) -> Verdict:
             if ... in getattr(getattr(function, "__code__", None), "co_consts", ()) and unfinished(function):
                 return not_yet(f"{name}.{way} is not written yet: its `...` still stands there.")
     for case in cases():
-        verdict = check_case(mlp, case, attempt(mlp, case))
+        try:
+            verdict = check_case(case, attempt(mlp, case))
+        except Trouble as trouble:
+            verdict = not_yet(str(trouble), tried=case.tried)
         if verdict is not None:
             return verdict
     return right(
@@ -145,8 +155,10 @@ def attempt(mlp, case: Case) -> Ran:
     """The learner's mlp on real processes. Trouble in a sentence where what it returned is no y."""
     import minipar
 
-    pool = workers(4)
-    out = pool.run(examine, mlp, case, mesh=minipar.Mesh(tensor=case.ranks), timeout=SECONDS)
+    try:
+        out = workers(4).run(examine, mlp, case, mesh=minipar.Mesh(tensor=case.ranks), timeout=SECONDS)
+    except minipar.RemoteError as error:
+        raise Trouble(in_a_sentence(error)) from None
     for rank, (y, gradients) in enumerate(out):
         if gradients is None:
             was = f"a tensor {y}" if isinstance(y, list) else "nothing" if y is None else f"a {type(y).__name__}"
@@ -162,10 +174,19 @@ def attempt(mlp, case: Case) -> Ran:
     )
 
 
-def check_case(mlp, case: Case, ran: Ran) -> Verdict | None:
+def in_a_sentence(error) -> str:
+    """What stopped the ranks, with the learner's own line where there is one."""
+    said = f"{error.cause[:1].upper()}{error.cause[1:]}".rstrip(".")
+    if error.kind == "deadlock":
+        return f"{said}. Every rank has to walk through the same doors, in the same order."
+    lines = re.findall(r"^ +(?:File \"(.+?)\"|Cell In).*, line \d+, in .+\n +(.+)$", str(error), re.MULTILINE)
+    own = [line for file, line in lines if not file.startswith(PACKAGE) and "site-packages" not in file]
+    return f"{said}, at `{own[-1]}`." if own else f"{said}."
+
+
+def check_case(case: Case, ran: Ran) -> Verdict | None:
     """The first thing that is wrong with one run, or None."""
     y, gradients = expected(case)
-    tried = f"{case.ranks} rank{'s' * (case.ranks > 1)}, {case.name}"
     for told in (
         wrong_output(case, ran, y),
         too_much_forward(case, ran),
@@ -175,7 +196,7 @@ def check_case(mlp, case: Case, ran: Ran) -> Verdict | None:
         too_much_backward(ran),
     ):
         if told:
-            return not_yet(told, tried=tried)
+            return not_yet(told, tried=case.tried)
     return None
 
 
@@ -274,8 +295,9 @@ def wrong_rest(case: Case, ran: Ran, wants) -> str:
                 return f"The output is right, and `{name}` got no gradient."
             if not close(got, want):
                 shown, true = two(got, want)
-                once = " Add the bias once, after the sum." if name == "down_bias" else ""
-                return f"The output is right, the gradient of `{name}` is not: {shown}, expected {true}.{once}"
+                why = {"down_bias": "Add the bias once, after the sum.", "up": "torch's weight is turned: x @ up.T."}
+                said = f"The output is right, the gradient of `{name}` is not: {shown}, expected {true}."
+                return f"{said} {why.get(name, '')}".rstrip()
     return ""
 
 

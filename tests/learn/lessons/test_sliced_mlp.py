@@ -1,5 +1,6 @@
 """Each way to slice the MLP wrongly, on real processes: the sentence that answers it, word for word."""
 
+import itertools
 import linecache
 
 import pytest
@@ -11,6 +12,7 @@ from minipar.learn.lessons import sliced_mlp
 from minipar.learn.verdict import judge_one
 from tests.lessons.splice import Mistake, blocks_of
 
+NUMBERS = itertools.count()
 SOLUTIONS, MISTAKES = blocks_of("08_columns_rows")
 
 
@@ -22,8 +24,8 @@ def one_pool(pool, monkeypatch):
 def written(*blocks):
     """The learner's `mlp`, from blocks of code in one namespace, as cells of a notebook make it."""
     names = {"torch": torch, "gelu": gelu, "Door": Door, "__name__": "__main__"}
-    for number, block in enumerate(blocks):
-        cell = f"<cell {number}>"
+    for block in blocks:
+        cell = f"<cell {next(NUMBERS)}>"
         linecache.cache[cell] = (len(block), None, block.splitlines(keepends=True), cell)
         exec(compile(block, cell, "exec"), names)
     return names["mlp"]
@@ -87,10 +89,39 @@ def test_other_mistakes(line, sentence):
     assert not verdict.good and Mistake("", "", "", sentence).said_in(verdict.sentence), verdict.lines()
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            "return Reduce(tensor, x) if tensor.rank == 0 else x",
+            "Deadlock: rank 0 waits for rank 1, which has finished. "
+            "Every rank has to walk through the same doors, in the same order.",
+        ),
+        (
+            "return Reduce(tensor, gelu(Copy(tensor, x) @ up.T + up_bias) @ down) + down_bias",
+            "Rank 0 raised RuntimeError: mat1 and mat2 shapes cannot be multiplied (3x16 and 4x16), at "
+            "`return Reduce(tensor, gelu(Copy(tensor, x) @ up.T + up_bias) @ down) + down_bias`.",
+        ),
+        (
+            "return Reduce(tensor, gelu(Copy(tensor, x) @ up + up_bias) @ down.T) + down_bias",
+            "The output is right, the gradient of `up` is not: 2.02, expected 4.05. "
+            "torch's weight is turned: x @ up.T.",
+        ),
+        (
+            "return Copy(x)",
+            "Rank 0 raised TypeError: Door.__new__() missing 1 required positional argument: 'x', at `return Copy(x)`.",
+        ),
+    ],
+)
+def test_what_stops_the_ranks_is_one_sentence(line, sentence):
+    verdict = said(DOORS, body(line))
+    assert not verdict.good and verdict.sentence == sentence
+
+
 def test_the_bias_on_four_ranks_is_told_with_its_numbers(pool):
     example = sliced_mlp.cases()[0]._replace(ranks=4)
     mlp = written(DOORS, body("return Reduce(tensor, gelu(Copy(tensor, x) @ up.T + up_bias) @ down.T + down_bias)"))
-    verdict = sliced_mlp.check_case(mlp, example, sliced_mlp.attempt(mlp, example))
+    verdict = sliced_mlp.check_case(example, sliced_mlp.attempt(mlp, example))
     assert verdict.sentence == (
         "51.98, expected 21.98: the bias 10 was added on each of 4 ranks. Add it after the sum."
     )
