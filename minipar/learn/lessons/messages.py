@@ -117,7 +117,7 @@ def measured_ways(r) -> str:
 QUESTIONS = (
     Question(
         name="A",
-        text="1,000 messages of 1 KB, one after another, or one of 1,000 KB: which is faster?",
+        text="1,000 messages of 1 KB, one after another, or one of 1,000 KB?",
         options=(
             Option("equal, the same bytes", "The bytes are equal, the waits are 1,000 to 1."),
             Option("the small ones", "Each message pays the gate again; by formula 161 times."),
@@ -129,7 +129,7 @@ QUESTIONS = (
     ),
     Question(
         name="B",
-        text="Four ranks sum a 4 MB tensor. Ring against everything through rank 0: bytes in all?",
+        text="Four ranks sum a 4 MB tensor. Ring against everything through rank 0: bytes in all …",
         options=(
             Option("a quarter", "Both move 24 MB. Rank 0 sends 12 of its way's; in the ring each sends 6."),
             Option("half", "Both move 24 MB. Rank 0 sends 12 of its way's; in the ring each sends 6."),
