@@ -4,12 +4,13 @@
     0 1 2 3                    ranks on an axis are counted along the axis; .ranks are the call's own numbers
     4 5 6 7
 
-    axis.all_reduce(x)         by the backend (gloo, NCCL): quick; recorded with what each rank put in
+    axis.all_reduce(x)         by the backend (gloo, NCCL; pairs.py): quick; recorded with what each rank put in
     axis.ring.all_reduce(x)    by our own sends and receives (collectives.py): every byte stands in the ledger
     axis.subset([0, 2])        a ring of some of these ranks, which alone call it
 
 Every method here is called by all ranks of the axis, in the same order, or nobody returns. None changes its
-argument. On an axis of one rank nothing is sent and nothing recorded.
+argument. On an axis of one rank nothing is sent and nothing recorded. Collectives of several GPUs were never run in
+this project's own tests.
 """
 
 import torch

@@ -23,7 +23,8 @@ from minipar.run.board import Board
 
 _HERE = os.path.dirname(__file__) + os.sep
 _MINIPAR = os.path.dirname(os.path.dirname(__file__)) + os.sep
-_CORE = ("axis", "budget", "call", "child", "collectives", "entry", "oplog", "spmd", "transport", "watch", "worker")
+_CORE = ("axis", "budget", "call", "child", "collectives", "entry", "oplog", "pairs", "spmd", "transport", "watch",
+         "worker")  # fmt: skip
 _NOT_THEIRS = (*(f"{_HERE}{name}.py" for name in _CORE), os.path.dirname(torch.__file__), threading.__file__, "<")
 
 

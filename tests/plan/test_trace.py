@@ -4,7 +4,7 @@ import pytest
 
 import minipar
 from minipar import Cost, F, Span, Trace, predict
-from minipar.plan.trace import Sample
+from minipar.plan.trace import Collective, Message, Sample
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +74,27 @@ def test_memory_by_kind_over_time():
 def test_an_empty_trace_has_no_length():
     t = Trace("nothing", (), 2)
     assert (t.makespan, t.bubble, t.overhead, t.peak_in_flight, t.critical_path()) == (0, 0, 0, (0, 0), [])
+
+
+def test_bytes_by_collective_and_layer():
+    message = Message(0, 1, 100, 0.0, 1.0, "", "all_reduce", "layers.3.mlp")
+    others = [message._replace(source=1, target=0, bytes=60, layer="layers.3"), message._replace(layer="layers.31"),
+              Message(0, 1, 7, 0.0, 1.0, "activation 0 m0")]  # fmt: skip
+    trace = Trace("x", (), 2, messages=(message, *others))
+    assert trace.traffic() == ((0, 207), (60, 0))
+    assert trace.traffic("all_reduce", "layers.3") == ((0, 100), (60, 0))
+    assert trace.traffic("") == ((0, 7), (0, 0))
+    assert (trace.sent(0), trace.sent(0, "all_reduce", "layers.3.mlp")) == (207, 100)
+    assert trace.received(0, "all_reduce") == 60
+    assert [trace.message_count(rank, "all_reduce") for rank in (0, 1)] == [2, 1]
+    assert trace.sent(0, layer="") == 7
+
+
+def test_collectives_are_counted_by_rank_name_and_layer():
+    one = Collective(0, "all_reduce", "tensor", (0, 1), "layers.0", 64, 0.0, 1.0, True)
+    calls = (one, one._replace(rank=1), one._replace(what="all_gather", bytes=8, layer="layers.0.attention"))
+    trace = Trace("x", (), 2, collectives=calls)
+    assert (trace.calls(), trace.calls(1), trace.calls(0, "all_reduce")) == (2, 1, 1)
+    assert trace.calls(0, layer="layers.1") == 0
+    assert (trace.payload(), trace.payload(1), trace.payload(0, "all_gather")) == (72, 64, 8)
+    assert trace.payload(0, layer="layers.0") == 72 and trace.traffic() == ((0, 0), (0, 0))
