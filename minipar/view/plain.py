@@ -94,10 +94,11 @@ class Page:
         if panel.ghost:
             ghosts = [bar for bar in rectangles(panel.ghost) if bar.kind is not Kind.IDLE]
             self.add(ghosts, "prediction", axis, GHOST, 0.94, unit)
-        for kind in Kind:
-            bars = [bar for bar in many if bar.kind is kind]
-            if bars:
-                self.add(bars, kind.value, axis, _marker(kind), 0.62 if panel.ghost else 0.86, unit)
+        for lane in sorted({bar.lane for bar in many}):  # what overlaps something lies on top of it
+            for kind in Kind:
+                bars = [bar for bar in many if bar.kind is kind and bar.lane == lane]
+                if bars:
+                    self.add(bars, kind.value, axis, _marker(kind), 0.62 if panel.ghost else 0.86, unit)
         if len(many) <= MOST_LABELS:
             for ink in (WHITE, BLACK):
                 self.labels([bar for bar in many if PALETTE.bars[bar.kind].ink == ink], ink, axis)

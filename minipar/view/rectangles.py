@@ -29,6 +29,7 @@ OPS = {
 WORDS = {
     "forward": Kind.FORWARD,
     "backward": Kind.BACKWARD,
+    "weight": Kind.WEIGHT_GRADIENT,
     "recompute": Kind.RECOMPUTE,
     "optimizer": Kind.OPTIMIZER,
     "wait": Kind.WAIT,

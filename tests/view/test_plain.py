@@ -7,7 +7,7 @@ import pytest
 
 from minipar.plan.schedules import gpipe, one_f_one_b
 from minipar.plan.simulate import Cost, predict
-from minipar.plan.trace import Trace
+from minipar.plan.trace import Span, Trace
 from minipar.view.timeline import timeline, timelines
 
 
@@ -97,3 +97,12 @@ def test_thousands_of_bars_carry_no_text():
 
 def test_an_empty_trace_is_drawn_too():
     assert timeline(Trace("nothing", (), 2)).figure().layout.height > 0
+
+
+def test_what_runs_beside_something_lies_on_top_of_it():
+    spans = (Span(0, "work", 0.0, 4.0), Span(0, "all_reduce", 1.0, 5.0), Span(0, "weight gradient", 5.0, 8.0),
+             Span(0, "all_gather", 6.0, 9.0))  # fmt: skip
+    drawn = timeline(Trace("x", spans, 1, source="measured", unit="s")).figure()
+    bars = [bar for bar in drawn.data if bar.type == "bar"]
+    assert [bar.name for bar in bars] == ["weight gradient", "own program", "communication"]
+    assert list(bars[-1].y) == [0.3, 0.3]
