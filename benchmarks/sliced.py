@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -145,46 +146,61 @@ def steps_of(taken: Taken) -> int:
     return max(2, min(60, round(VISIT / taken.wall)))
 
 
-def compared(first, second, pairs) -> tuple[float, float, tuple[float, float, float]]:
-    """Medians of both in milliseconds, and the ratio's quartiles, from visits by turns."""
+class Compared(NamedTuple):
+    """Medians of two sides in milliseconds, the ratio's quartiles, and the ratio of processor time, by turns."""
+
+    first: float
+    second: float
+    low: float
+    middle: float
+    high: float
+    processor: float
+
+    def line(self, aim: float) -> str:
+        """The columns of a table."""
+        met = "yes" if self.middle <= aim else "MISSED"
+        return (f"{self.first:9.2f} ms {self.second:9.2f} ms    {self.middle:4.2f} ({self.low:.2f}, {self.high:.2f})"
+                f"   {aim:.2f}  {met:6} {self.processor:9.2f}")  # fmt: skip
+
+
+def compared(first, second, pairs) -> Compared:
+    """Two sides by turns, so often; the first turn does not count."""
     found = visits(first, second, pairs)
-    ours, theirs = (1000 * statistics.median(pair[side].wall for pair in found) for side in (0, 1))
-    return ours, theirs, tuple(statistics.quantiles((a.wall / b.wall for a, b in found), n=4))
+    sides = (1000 * statistics.median(pair[side].wall for pair in found) for side in (0, 1))
+    quartiles = statistics.quantiles((a.wall / b.wall for a, b in found), n=4)
+    return Compared(*sides, *quartiles, statistics.median(a.processor / b.processor for a, b in found))
 
 
 def against_torch(pool, peer, hidden, tokens, pairs):
     """One line a case."""
     print(f"{'':10} {'hidden':>6} {'tokens':>6} {'minipar':>12} {'DTensor':>12}    ratio (quartiles)    aim   met"
-          "     differ by")  # fmt: skip
+          "    processor   differ by")  # fmt: skip
     for kind in KINDS:
         for width in hidden:
             for count in tokens:
                 case = kind, count, width
                 worst = difference(pool.run(once, *case, mesh=MESH), peer.prepare("layer", *case))
                 steps = steps_of(peer.measure(1, 1))
-                ours, theirs, (low, middle, high) = compared(
+                found = compared(
                     lambda case=case, steps=steps: summed_up(pool.run(measure, steps, 2, *case, mesh=MESH)),
                     lambda steps=steps: peer.measure(steps, 2),
                     pairs,
                 )
-                aim = AIMS.get(count, 1.03)
-                print(f"{kind:10} {width:6} {count:6} {ours:9.2f} ms {theirs:9.2f} ms    {middle:4.2f} ({low:.2f}, "
-                      f"{high:.2f})   {aim:.2f}  {'yes' if middle <= aim else 'MISSED':6} {worst:8.0e}",
-                      flush=True)  # fmt: skip
+                print(f"{kind:10} {width:6} {count:6} {found.line(AIMS.get(count, 1.03))}   {worst:8.0e}", flush=True)
 
 
 def overlap(pool, pairs):
     """Overlap on against off, as it is and over a paced link."""
-    print(f"\n{'MLP, hidden 1,024, 512 tokens':36} {'overlap':>12} {'without':>12}    ratio (quartiles)    aim   met")
+    print(f"\n{'MLP, hidden 1,024, 512 tokens':36} {'overlap':>12} {'without':>12}    ratio (quartiles)    aim   met"
+          "    processor")  # fmt: skip
     for name, link, aim in (("as it is", 0.0, 1.05), (f"a sum takes {LINK * 1000:.0f} ms (paced)", LINK, 1.0)):
         case = "MLP", 512, 1024
-        ours, theirs, (low, middle, high) = compared(
+        found = compared(
             lambda link=link, case=case: summed_up(pool.run(measure, 4, 1, *case, True, link, mesh=MESH)),
             lambda link=link, case=case: summed_up(pool.run(measure, 4, 1, *case, False, link, mesh=MESH)),
             pairs,
         )
-        print(f"{name:36} {ours:9.2f} ms {theirs:9.2f} ms    {middle:4.2f} ({low:.2f}, {high:.2f})   {aim:.2f}  "
-              f"{'yes' if middle <= aim else 'MISSED'}", flush=True)  # fmt: skip
+        print(f"{name:36} {found.line(aim)}", flush=True)
 
 
 def main():

@@ -95,14 +95,14 @@ def table(pool, peer, sizes, pairs):
     peaks = {way: max(pool.run(peak, way, *sizes, mesh=MESH), key=lambda bytes: bytes or 0)
              for way in ("sliced", "gathered")}  # fmt: skip
     peaks["torch"] = max(peer.ask("peak"), key=lambda bytes: bytes or 0)
-    print(f"{'against':10} {'minipar':>12} {'the other':>12}    ratio (quartiles)    aim   met         peak bytes")
+    print(f"{'against':10} {'minipar':>12} {'the other':>12}    ratio (quartiles)    aim   met    processor"
+          "   peak bytes")  # fmt: skip
     for name, aim, other in (
         ("gathered", 1.0, ours(steps, "gathered")),
         ("torch", 1.0, lambda: peer.measure(steps, 1)),
     ):
-        first, second, (low, middle, high) = compared(ours(steps, "sliced"), other, pairs)
-        print(f"{name:10} {first:9.2f} ms {second:9.2f} ms    {middle:4.2f} ({low:.2f}, {high:.2f})   {aim:.2f}  "
-              f"{'yes' if middle <= aim else 'MISSED':6} {share(peaks, name)}", flush=True)  # fmt: skip
+        found = compared(ours(steps, "sliced"), other, pairs)
+        print(f"{name:10} {found.line(aim)}   {share(peaks, name)}", flush=True)
     print(f"\nlosses and gradients differ by {worst:.0e}; aim for the peak bytes: 1/2 of gathered")
 
 

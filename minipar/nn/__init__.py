@@ -1,5 +1,12 @@
-"""Which layers does the model consist of, and what does each of them compute?
+"""Which layers does the model consist of, what does each of them compute, and how do ranks share it?
 
-The modules here are the *whole* ones: readable, from scratch, on one device. Every later way of cutting a layer is
-tested equal to its whole twin. `gpt.py` describes the one model of all lessons; `text.py` is what it reads.
+Each module has a layer twice: whole, from scratch, on one device; and sliced, each rank holding its part. The sliced
+one is tested equal to its whole twin, forward and backward (tests/nn/oracle.py).
+
+    regions.py   the doors between "the same on all ranks" and "a part on each"          axes.py   where a rank stands
+    linear.py    columns and rows          attention.py   heads           mlp.py         columns, then rows
+    embedding.py words, at both ends       loss.py        without whole scores           dropout.py  by place
+    context.py   keys round a ring         sequence.py    norms on slices of the text    state.py  whole <-> slices
+
+`gpt.py` describes the one model of all lessons; `text.py` is what it reads.
 """

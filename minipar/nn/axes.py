@@ -35,7 +35,8 @@ class Axes:
 
     tensor, context: `w.axis(…)`, or None. sequence_parallel: norms, dropout and the residual stream hold a slice of
     the sequence on each rank of the tensor axis. overlap: in the backward of column layers the sum over the ranks
-    travels while the weights' gradients are computed. deal: how positions lie on the context axis.
+    travels while the weights' gradients are computed; not with sequence_parallel. deal: how positions lie on the
+    context axis.
     """
 
     tensor: Any = None
@@ -43,6 +44,10 @@ class Axes:
     sequence_parallel: bool = False
     overlap: bool = False
     deal: str = "zigzag"
+
+    def __post_init__(self):
+        if self.overlap and self.sequence_parallel:
+            raise ValueError("overlap=True is built for the all-reduce; with sequence_parallel=True there is none.")
 
     def positions(self, count: int) -> Sequence[int]:
         """The numbers, in the whole text, of the `count` positions that attention has on this rank."""

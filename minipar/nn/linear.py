@@ -108,9 +108,7 @@ class RowParallelLinear(Linear):
 
 def columns(axis, x: Tensor, layers: Sequence[Linear], overlap: bool = False, sequence_parallel: bool = False):
     """What each of these column slices makes of the same x: one door for all of them, so one sum in the backward."""
-    if overlap and size(axis) > 1:
-        if sequence_parallel:
-            raise ValueError("overlap=True is built for the all-reduce; with sequence_parallel=True there is none.")
+    if overlap and size(axis) > 1 and not sequence_parallel:
         weights, biases = [layer.weight for layer in layers], [layer.bias for layer in layers]
         return _Overlapped.apply(axis, x, *weights, *biases)
     x = all_gather(axis, x, SEQUENCE) if sequence_parallel else copy(axis, x)

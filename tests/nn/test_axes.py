@@ -33,6 +33,13 @@ def test_positions_are_dealt_over_context_and_cut_over_tensor():
     assert tuple(Axes(context=Place(2, 1), deal="contiguous").positions(8)) == tuple(range(8, 16))
 
 
+def test_overlap_has_no_sum_to_hide_on_slices_of_the_sequence():
+    with pytest.raises(ValueError) as refusal:
+        Axes(overlap=True, sequence_parallel=True)
+    expected = "overlap=True is built for the all-reduce; with sequence_parallel=True there is none."
+    assert str(refusal.value) == expected
+
+
 @pytest.mark.parametrize("rank", range(4))
 def test_copied_heads_are_summed_with_their_twins_and_counted_once(rank):
     axis = Place(4, rank)
