@@ -87,10 +87,10 @@ def table(one: Dealt, x: float, y: float, side: float, step: int | None) -> list
                 aside = 0.3 if corner else 0.5
                 parts.append(Text(x + (column + aside) * cell, y + (row + 1 - aside) * cell, str(at), 12, ink))
         if cell > 12:
-            parts.append(Text(x - 8, y + (row + 0.5) * cell, f"rank {owner}", 12, INK, "end"))
+            parts.append(Text(x - 8, y + (row + 0.5) * cell, f"rank {owner}", 13 if cell > 14 else 12, INK, "end"))
     frame = Shape(tile(x, y, side, side).points, "", edge=QUIET)
-    return [*parts, frame, Text(x, y - 10, "keys, first to last →", 12, QUIET, "start"),
-            Text(x - 8, y - 10, "queries ↓", 12, QUIET, "end")]  # fmt: skip
+    return [*parts, frame, Text(x, y - 10, "keys, first to last →", 13, QUIET, "start"),
+            Text(x - 8, y - 10, "queries ↓", 13, QUIET, "end")]  # fmt: skip
 
 
 def stripe(x: float, y: float, cell: float, first: int, last: int, slanted: bool) -> tuple[tuple[float, float], ...]:
@@ -101,7 +101,7 @@ def stripe(x: float, y: float, cell: float, first: int, last: int, slanted: bool
 
 
 def bars(one: Dealt, x: float, y: float, width: float, longest: float, step: int | None) -> list:
-    """A row a rank: what it computes in each step, and (hatched) how long it waits for the slowest."""
+    """A row a rank: what it computes in each step, (hatched) how long it waits for the slowest, and its sum."""
     parts, scale = [], width / longest
     for rank in range(one.ranks):
         fill, ink = paint(rank)
@@ -121,8 +121,7 @@ def bars(one: Dealt, x: float, y: float, width: float, longest: float, step: int
                 parts.append(Text(left + own / 2, top + 11, halves(works[rank], one), 12, ink))
             left += slot
         total = one.work.pairs[rank]
-        parts.append(Text(x + width + 12, top + 11, halves(total, one), 15, INK, "start", bold=True))
-        parts.append(Text(x + width + 46, top + 11, f"{total:,}", 12, QUIET, "start"))
+        parts.append(Text(left + 10, top + 11, halves(total, one), 15, INK, "start", bold=True))
     return parts
 
 
@@ -145,45 +144,40 @@ def ring(ranks: int, x: float, y: float, width: float, step: int) -> list:
         parts.append(Text(left + (wide - 34) / 2, y + 31.5, f"keys of rank {whose}", 12, ink))
         parts.append(arrow((left + wide - 32, y + 31), (left + wide - 4, y + 31), 4, QUIET,
                            f"passes them on to rank {(rank + 1) % ranks}"))  # fmt: skip
-    parts.append(Text(x + width, y + 31, "rank 0", 12, QUIET, "start"))
+    parts.append(Text(x + width, y + 31, "rank 0", 13, QUIET, "start"))
     return parts
 
 
 # ---- the lesson's picture: deals side by side, step by step ---------------------------------------------------------
 
-LEFT, SIDE, BAR = 62, 232, 200
+LEFT, SIDE, GAP, BAR, PANEL, TOP = 76, 184, 72, 180, 536, 112  # of a panel: the table, then its bars beside it
 
 
 def side_by_side(panels: Sequence[Dealt], step: int | None, notes: Mapping[str, str]) -> tuple[tuple, list]:
-    """The sheet's size and the parts: a ring on top, then a table and its bars for each deal."""
+    """The sheet's size and the parts: a ring on top, then for each deal a table and its bars."""
     longest = max(one.work.slowest for one in panels)
-    wide = LEFT + SIDE + 106
-    width = wide * len(panels)
-    parts = ring(panels[0].ranks, 8, 4, width - 70, step or 0)
+    parts = ring(panels[0].ranks, 8, 4, PANEL * len(panels) - 70, step or 0)
     for number, one in enumerate(panels):
-        x = LEFT + number * wide
+        x = LEFT + number * PANEL
         parts.append(Text(x, 74, notes.get(one.name, one.name), 15, INK, "start", bold=True))
-        parts += table(one, x, 106, SIDE, step)
-        parts += bars(one, x, 366, BAR, longest, step)
-        head = "pairs in half blocks: waits hatched, sum at the end"
-        parts.append(Text(x, 354, head, 12, QUIET, "start"))
-    return (width, 366 + ROW * panels[0].ranks + 6), parts
+        parts += table(one, x, TOP, SIDE, step)
+        parts.append(Text(x + SIDE + GAP, TOP + 24, "half blocks, step by step", 13, QUIET, "start"))
+        parts += bars(one, x + SIDE + GAP, TOP + 40, BAR, longest, step)
+    return (PANEL * len(panels), TOP + max(SIDE, 40 + ROW * panels[0].ranks) + 6), parts
 
 
 def callouts(panels: Sequence[Dealt]) -> list:
     """What to look at first: who waits in the first deal, which chunks belong together in the last."""
-    wide, cell = LEFT + SIDE + 106, SIDE / len(panels[-1].owners)
-    first, last = LEFT, LEFT + wide * (len(panels) - 1)
-    longest = max(one.work.slowest for one in panels)
-    own = panels[0].work.pairs[0] / longest * BAR
-    edge, fill = last + SIDE + 7, paint(0)[0]
-    high, low = 106 + cell / 2, 106 + SIDE - cell / 2
+    cell = SIDE / len(panels[-1].owners)
+    own = panels[0].work.pairs[0] / max(one.work.slowest for one in panels) * BAR
+    edge, fill = LEFT + PANEL * (len(panels) - 1) + SIDE + 7, paint(0)[0]
+    high, low = TOP + cell / 2, TOP + SIDE - cell / 2
     bracket = ((edge - 4, high), (edge, high), (edge, low), (edge - 4, low), (edge + 3, low), (edge + 3, high))
     return [
-        Text(first + own + 8, 366 + 11, "masked: rank 0 waits", 13, INK, "start", plate=True),
+        Text(LEFT + SIDE + GAP + own + 6, TOP + 51, "masked: rank 0 waits", 13, INK, "start", plate=True),
         Shape(bracket, fill, edge=fill),
-        Text(edge - 10, 106 + 1.5 * cell, "chunk 0 with", 13, INK, "end"),
-        Text(edge - 10, 106 + 1.5 * cell + 17, f"chunk {len(panels[-1].owners) - 1}", 13, INK, "end"),
+        Text(edge - 10, TOP + 1.5 * cell, "chunk 0 with", 13, INK, "end"),
+        Text(edge - 10, TOP + 1.5 * cell + 17, f"chunk {len(panels[-1].owners) - 1}", 13, INK, "end"),
     ]
 
 
@@ -220,7 +214,8 @@ class Deals(Explorer):
         self.view.show(self.heading, sheet, [*parts, *(callouts(self.panels) if step is None else ())], repr(self))
 
     def facts(self, step):
-        return []
+        return [(f"pairs of each rank, {one.name}", " ".join(f"{pairs:,}" for pairs in one.work.pairs))
+                for one in self.panels]  # fmt: skip
 
     def sentence(self, step):
         if step is None:

@@ -66,10 +66,10 @@ class Deal(Explorer):
 
     def draw(self, result):
         one = result.one
-        parts = table(one, 62, 26, 240, None)
-        parts += bars(one, 400, 26, 240, one.work.slowest, None)
-        parts.append(Text(400, 12, "pairs in half blocks, step by step; hatched: waits", 12, QUIET, "start"))
-        self.view.show(self.heading(result), (760, max(272, 34 + ROW * one.ranks)), parts, repr(self))
+        parts = table(one, 76, 26, 240, None)
+        parts += bars(one, 420, 26, 320, one.work.slowest, None)
+        parts.append(Text(420, 12, "half blocks of pairs, step by step; hatched: waits", 13, QUIET, "start"))
+        self.view.show(self.heading(result), (810, max(272, 34 + ROW * one.ranks)), parts, repr(self))
 
     def heading(self, result) -> str:
         uneven = result.one.work.uneven

@@ -44,8 +44,9 @@ def test_both_deals_with_what_to_look_at_first():
         "Deals(contiguous 32,896 98,432 163,968 229,504 pairs; zigzag 131,200 131,200 131,200 131,200 pairs)"
     )
     shown = words(both.view.parts)
-    assert {"masked: rank 0 waits", "chunk 0 with", "chunk 7", "contiguous", "from both ends", "229,504"} <= set(shown)
+    assert {"masked: rank 0 waits", "chunk 0 with", "chunk 7", "contiguous", "from both ends"} <= set(shown)
     assert both.view.title == "the finding"
+    assert both.readout.facts[0] == ["pairs of each rank, contiguous", "32,896 98,432 163,968 229,504"]
     assert "one after the other: 7 for contiguous, 4 for zigzag." in both.readout.sentence
 
 

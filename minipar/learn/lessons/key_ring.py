@@ -192,7 +192,7 @@ def picture(zigzag):
     """The learner's own deal beside the contiguous one."""
     from minipar.view.deal import Dealt, deals, dealt
 
-    hands = learners_hands(zigzag, 4, 64)
+    hands = learners_hands(zigzag, 4, 1024)
     yours = Dealt("yours", hands, deal.work(hands))
-    return deals([dealt("contiguous", 4, 64), yours], "Your deal: 64 positions on 4 ranks",
+    return deals([dealt("contiguous", 4, 1024), yours], "Your deal: 1,024 positions on 4 ranks",
                  {"contiguous": "In a row", "yours": "Yours"})  # fmt: skip

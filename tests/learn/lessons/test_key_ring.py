@@ -50,7 +50,7 @@ def test_the_solution_is_right_on_real_processes(pool):
         "Three passes a rank, one block at a time: full attention to 1e-10 on 1, 2, 3 and 4 real processes. "
         "This is zig-zag."
     )
-    assert "yours 520 520 520 520 pairs" in repr(verdict.picture())
+    assert "yours 131,200 131,200 131,200 131,200 pairs" in repr(verdict.picture())
 
 
 def test_striped_is_accepted_by_name(pool):
