@@ -102,7 +102,7 @@ def fit(points: Iterable[Point]) -> Link:
     return Link(alpha, beta) if beta >= 0 else Link(a / aa, 0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Machine:
     """Where ranks run, and its link. measured: whether `points` were taken there (`when`, `how`) or it is assumed."""
 
@@ -150,8 +150,10 @@ class Machine:
         link = f"{self.link.alpha * 1e6:.3g} µs a message and {self.link.bandwidth / 1e9:.3g} GB/s"
         if not self.measured:
             return f"{self.name}: {link}, assumed"
-        return (f"{self.name}: {link} between two ranks, from the least of many times ({self.how}, {self.when}); "
-                f"the middle time was {self.spread:.2f} times the least")  # fmt: skip
+        return (f"{self.name}: {link} between two ranks of {self.how}; the least of many times on {self.when}, "
+                f"the middle one {self.spread:.2f} times that")  # fmt: skip
+
+    __repr__ = __str__
 
     def to_data(self) -> dict:
         """Plain data for JSON; `Machine.of_data` reads it back."""

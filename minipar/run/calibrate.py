@@ -35,16 +35,17 @@ def calibrate(pool, again=False, sizes=SIZES, seconds=BUDGET) -> Machine:
 
     again: measure even if there is a kept one. sizes: bytes of the messages; seconds: how long to measure.
     """
-    name = describe(pool)
-    kept = read().get(name)
+    place = describe(pool)
+    kept = read().get(place)
     if kept is not None and not again:
         return Machine.of_data(kept)
+    name = f"{processor()}, {os.cpu_count()} cores"
     if pool.size == 1:
-        return Machine(name, TYPICAL.link, how="one process sends nothing: assumed")
+        return Machine(name, TYPICAL.link, how="one process, which sends nothing: assumed")
     points = measure(pool, sizes, seconds)
     link = fit(point for point in points if point.what == "send")
     machine = Machine(name, link, True, datetime.date.today().isoformat(), how(pool), points)
-    write({**read(), name: machine.to_data(), LATEST: name})
+    write({**read(), place: machine.to_data(), LATEST: place})
     return machine
 
 
@@ -56,12 +57,12 @@ def this_machine() -> Machine:
 
 def describe(pool) -> str:
     """What the figures hang on: processor, cores, ranks, transport, torch."""
-    return f"{processor()}, {os.cpu_count()} cores, {pool.size} {pool.place}, torch {torch.__version__.split('+')[0]}"
+    return f"{processor()}, {os.cpu_count()} cores, {how(pool)}"
 
 
 def how(pool) -> str:
-    """Where it was measured, in the pool's words."""
-    return f"{pool.size} {pool.place}"
+    """What was measured, in the pool's words."""
+    return f"{pool.size} {pool.place}, torch {torch.__version__.split('+')[0]}"
 
 
 def processor() -> str:

@@ -59,8 +59,8 @@ def test_a_machine_predicts_says_and_is_kept():
     assert machine.seconds("all_reduce", 4, 1_000_000) == pytest.approx(1.2e-3)
     assert machine.between("send", 2, 50_500) == pytest.approx(70e-6 + 50_500 * 5e-10)
     assert machine.between("send", 2, 32_000_000) == pytest.approx(70e-6 + 32_000_000 * 5e-10)
-    assert str(machine) == ("here: 70 µs a message and 2 GB/s between two ranks, from the least of many times "
-                            "(4 processes, 2026-01-02); the middle time was 2.00 times the least")  # fmt: skip
+    assert repr(machine) == ("here: 70 µs a message and 2 GB/s between two ranks of 4 processes; the least of many "
+                             "times on 2026-01-02, the middle one 2.00 times that")  # fmt: skip
     assert str(TYPICAL) == "two processes on a laptop: 70 µs a message and 2.8 GB/s, assumed"
     with pytest.raises(ValueError, match="all_gather over 4 ranks was not measured on here: send over 2, all_reduce"):
         machine.seconds("all_gather", 4, 1)
