@@ -8,7 +8,7 @@ import torch
 
 from minipar.cost import comm
 from minipar.run import collectives as our
-from minipar.run.pool import RemoteError
+from minipar.run.pool import RemoteError, WorkerPool
 
 FLOATS = 8  # 32 bytes on each rank
 
@@ -138,3 +138,14 @@ def test_without_a_ledger_an_axis_needs_seven_words():
 
     assert our.ring_all_reduce(Alone(), torch.ones(3)).tolist() == [1, 1, 1]
     assert our.all_to_all(Alone(), [torch.ones(2)])[0].tolist() == [1, 1]
+
+
+def test_nothing_leans_on_a_door(pool):
+    """Where a send waits until it is received, as on GPUs, the same values come out."""
+    with WorkerPool(3, backend="gloo-ordered") as three:
+        for ours, theirs in zip(three.run(each), pool.run(each, ranks=3), strict=True):
+            for name, tensor in ours.items():
+                if isinstance(tensor, list):
+                    assert all(torch.equal(*pair) for pair in zip(tensor, theirs[name], strict=True))
+                else:
+                    assert tensor is theirs[name] is None or torch.equal(tensor, theirs[name]), name
