@@ -23,7 +23,8 @@ def see(r):
     from minipar.view.ring import matrices, ring
 
     tables = {WAYS[name]: runs[0].trace.traffic() for name, runs in r.ways.items()}
-    return [matrices(tables, "A ring keeps every link busy and no rank busier than the others"), ring(r.laps.ranks)]
+    found = "A ring keeps every link busy and no rank busier than the others"
+    return [matrices(tables, found), "The ring, one step at a time: move the step.", ring(r.laps.ranks)]
 
 
 def facts(r):

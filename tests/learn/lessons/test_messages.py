@@ -53,7 +53,7 @@ def test_what_was_measured_is_said_without_comparing_times(results):
 
 
 def test_the_picture_is_three_matrices_and_the_ring(results):
-    figure, ring = messages.see(results)
+    figure, _, ring = messages.see(results)
     assert "rank 0's row: 12 MB" in [note.text for note in figure.layout.annotations]
     assert [list(map(list, trace.z)) for trace in figure.data][2][0] == [0, 6_000_000, 0, 0]
     assert repr(ring) == "Ring(ranks=4, step 1 of 6, 0 finished pieces)"
