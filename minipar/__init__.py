@@ -33,6 +33,7 @@ _HOME = {
     "minipar.run.generate": "generate",
     "minipar.run.calibrate": "calibrate",
     "minipar.nn.gpt": "GPT",
+    "minipar.nn.state": "gather_state slice_state",
     "minipar.nn.text": "text_batch",
     "minipar.view.timeline": "compare timeline timelines",
     "minipar.view.memory": "memory memory_bars",
