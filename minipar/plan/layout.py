@@ -56,6 +56,10 @@ class Plan:
         self._match_ranks()
         _choose("deal", self.deal, DEALS)
         _choose("collectives", self.collectives, COLLECTIVES)
+        if self.overlap and self.sequence_parallel:
+            raise ValueError(
+                "overlap hides the backward's all-reduce, and with sequence_parallel there is none: choose one"
+            )
         if self.cuts is not None:
             object.__setattr__(self, "cuts", _as_ranges(self.cuts, self.schedule.stages))
 

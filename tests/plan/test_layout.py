@@ -129,6 +129,10 @@ def test_a_length_that_cannot_be_dealt_is_refused():
             lambda: Plan(Mesh(context=2), deal="bridge"),
             "deal='bridge': choose 'contiguous' or 'zigzag' or 'striped'",
         ),
+        (
+            lambda: Plan(Mesh(tensor=2), overlap=True, sequence_parallel=True),
+            "overlap hides the backward's all-reduce, and with sequence_parallel there is none: choose one",
+        ),
         (lambda: Plan(Mesh(tensor=2), collectives="own"), "collectives='own': choose 'backend' or 'ring'"),
     ],
 )

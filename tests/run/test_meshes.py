@@ -120,12 +120,44 @@ def test_other_models_train_alike_too(pool, fields, mesh, options):
     assert run.norms == pytest.approx(norms, rel=1e-9)
 
 
-def test_resuming_on_a_mesh_goes_on_where_it_stopped(pool):
-    mesh, options = MESHES[-1]
+@pytest.mark.parametrize(("mesh", "options"), [
+    (Mesh(data=2, context=2), {"collectives": "ring"}),
+    (Mesh(pipe=2, tensor=2), {"sequence_parallel": True}),
+], ids=say)  # fmt: skip
+def test_resuming_on_a_mesh_goes_on_where_it_stopped(pool, mesh, options):
     model, data, plan = GPT(**SMALL, tied=True), Text(8, 8), plan_of(mesh, options)
     straight = minipar.train(pool, plan, model, data, steps=6)
     minipar.train(pool, plan, model, data, steps=3)
     assert minipar.train(pool, plan, model, data, steps=3, resume=True).losses == pytest.approx(straight.losses[3:])
+
+
+@pytest.mark.parametrize("text", [
+    "0F0 0F1 2F0 2F1 2B0 2B1 0B0 0B1\n1F0 1F1 3F0 3F1 3B0 3B1 1B0 1B1",
+    "0F0 2F0 2B0 0B0\n1F0 1B0",
+    "1F0 1F1 1B0 1B1\n0F0 0F1 0B0 0B1",
+])  # fmt: skip
+def test_any_schedule_may_run_on_a_mesh(pool, text):
+    model, schedule = GPT(**SMALL, tied=True), minipar.Schedule.parse(text)
+    sliced = {"overlap": True, "collectives": "ring"}
+    for mesh, options in ((Mesh(pipe=2, tensor=2), sliced), (Mesh(data=2, pipe=2), {})):
+        plan = minipar.Plan(mesh, schedule, **options)
+        step = minipar.train_step(pool, plan, model, text_batch(6, 8))
+        assert minipar.same_gradients(model, step, tolerance=1e-10)
+
+
+def test_each_rank_holds_its_slices_and_no_more(pool):
+    model = GPT(**SMALL)
+    trace = minipar.train(pool, minipar.Plan(Mesh(tensor=4)), model, text_batch(4, 8), steps=1).trace
+    cuts, whole = model.cuts(4), dict(model.whole().named_parameters())
+    for rank in range(4):
+        size = 0
+        for name, parameter in whole.items():
+            cut = cuts.get(name)
+            size += parameter.nbytes if cut is None else parameter.nbytes * len(cut.parts[rank]) // cut.size
+        peaks = {kind: max(held.get(kind, 0) for _, held in trace.memory(rank)) for kind in ("parameter", "gradient")}
+        assert peaks == {"parameter": size, "gradient": size}
+        assert trace.memory(rank)[-1][1]["gradient"] == 0
+        assert trace.memory(rank)[-1][1].get("communication", 0) == 0
 
 
 def test_any_list_of_modules_on_two_axes(pool):
