@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from torch.nn.functional import linear
 
 from minipar.nn.attention import Attention, ParallelAttention
 from minipar.nn.axes import Axes
@@ -17,6 +18,7 @@ from minipar.nn.gpt import GPT, ParallelBlock
 from minipar.nn.linear import ColumnParallelLinear, Linear, RowParallelLinear
 from minipar.nn.loss import gather_logits
 from minipar.nn.mlp import MLP, ParallelMLP
+from minipar.nn.regions import copy, reduce, scatter
 from minipar.nn.state import slice_state
 
 BATCH, SEQ, HIDDEN, HEADS, WORDS = 2, 12, 24, 12, 30  # 12 heads on 1 to 4 ranks; 30 words on 4 ranks: 8 8 8 6
@@ -61,9 +63,42 @@ PAIRS = {
 }  # fmt: skip
 
 
+# ---- typical mistakes, which the oracle must see
+
+
+class BiasOnEveryRank(RowParallelLinear):
+    def forward(self, x):
+        return reduce(self.axis, linear(scatter(self.axis, x), self.weight, self.bias))
+
+
+class NoSumBackward(ColumnParallelLinear):
+    def forward(self, x):
+        return linear(x, self.weight, self.bias)
+
+
+class SummedAgainBackward(RowParallelLinear):
+    def forward(self, x):
+        return copy(self.axis, reduce(self.axis, linear(scatter(self.axis, x), self.weight))) + self.bias
+
+
+def _norms_forgotten(whole, axes):
+    sliced = ParallelBlock.from_whole(whole, axes)
+    sliced.attention_norm.bias.sum_over = ()
+    return sliced
+
+
+BROKEN = {
+    "bias on every rank": Pair(lambda: Linear(HIDDEN, 7), lambda m, a: BiasOnEveryRank.from_whole(m, a.tensor)),
+    "no sum backward": Pair(lambda: Linear(HIDDEN, 36), lambda m, a: NoSumBackward.from_whole(m, a.tensor),
+                            gives="columns"),
+    "summed again backward": Pair(lambda: Linear(HIDDEN, 7), lambda m, a: SummedAgainBackward.from_whole(m, a.tensor)),
+    "norms forgotten": Pair(_block, _norms_forgotten, sequence=True),
+}  # fmt: skip
+
+
 def compare(w, name: str, overlap: bool = False, sequence_parallel: bool = False) -> dict[str, float]:
     """On a rank: {what: largest difference from the whole layer}."""
-    pair, axis = PAIRS[name], w.axis("tensor")
+    pair, axis = (PAIRS | BROKEN)[name], w.axis("tensor")
     axes = Axes(tensor=axis, overlap=overlap, sequence_parallel=sequence_parallel)
     torch.manual_seed(7)
     whole = pair.whole().double()

@@ -30,6 +30,21 @@ def test_overlap_changes_no_number(pool, name):
         assert max(differences.values()) < 1e-10
 
 
+@pytest.mark.parametrize(
+    ("mistake", "sequence_parallel", "seen"),
+    [
+        ("bias on every rank", False, {"output"}),
+        ("no sum backward", False, {"x"}),
+        ("summed again backward", False, {"x", "weight"}),
+        ("norms forgotten", True, {"attention_norm.bias"}),
+    ],
+)
+def test_the_oracle_sees_typical_mistakes(pool, mistake, sequence_parallel, seen):
+    for differences in pool.run(oracle.compare, mistake, False, sequence_parallel, mesh=Mesh(tensor=2)):
+        wrong = {what for what, apart in differences.items() if not apart < 1e-10}
+        assert wrong - {"norm"} == seen
+
+
 @pytest.mark.parametrize(("words", "ranks"), [(8, 4), (7, 2), (5, 4), (3, 4)])
 def test_logits_are_gathered_though_words_do_not_divide(pool, words, ranks):
     assert all(pool.run(oracle.logits_come_back, words, mesh=Mesh(tensor=ranks)))
