@@ -199,8 +199,7 @@ class Deals(Explorer):
         super().__init__(StepState())
 
     def make_controls(self, state):
-        steps = [("all", -1), *((f"{step} of 0 to {self.panels[0].ranks - 1}", step)
-                                for step in range(self.panels[0].ranks))]  # fmt: skip
+        steps = [("all", -1), *((str(step), step) for step in range(self.panels[0].ranks))]
         return {"step": controls.steps("ring step", state.step, steps)}
 
     def make_view(self):

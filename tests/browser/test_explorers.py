@@ -21,11 +21,14 @@ CELLS = [
     ("cards", "explore.cards()"),
     ("mesh", "explore.mesh(order='pp-dp-tp-cp', axis='tensor', task=explore.busiest_inside())"),
     ("heads", "explore.heads(task=explore.largest_ranks())"),
+    ("deal", "explore.deal(task=explore.slowest_of(8))"),
+    ("rings", "from minipar.view.deal import deals, dealt\n"
+              "deals([dealt(way, 4, 64) for way in ('contiguous', 'zigzag')])"),
     ("split", "cuts = explore.split([2, 3, 3, 3, 3, 3, 3, 3, 3, 7], 4)\ncuts"),
     ("edit", "mine = minipar.edit(minipar.gpipe(ranks=2, microbatches=2), par=9)\nmine"),
     ("strip", "minipar.strip([dict(name='notebook', bytes=4_000_000, pid=1), dict(name='rank 0', bytes=0, pid=2)])"),
     ("ping", "pool = minipar.WorkerPool(2)\nexplore.ping(pool)"),
-]
+]  # fmt: skip
 DRAWN = [name for name, _ in CELLS[1:]]
 WORDS = ".minipar-words, .minipar-barbox, .minipar-strip, .widget-label"
 
@@ -175,6 +178,25 @@ def test_with_nobody_there_an_explorer_is_text_and_a_plain_figure(open_notebook)
     for name in DRAWN[:-1]:
         mimes = {mime for output in page.outputs(name) for mime in output.get("data", {})}
         assert mimes - {"image/png"} == {"text/plain", "application/vnd.plotly.v1+json"}, (name, mimes)
+
+
+def test_a_deal_is_moved_by_keys_and_its_tasks_are_ticked(page):
+    drawn = page.cell("deal").locator("svg[role=img]").first
+    assert "slowest/mean 1.75" in drawn.get_attribute("aria-label")
+    press(page, "deal", "ranks")
+    page.until(lambda: "1.87" in readout(page, "deal"), what="eight ranks")
+    page.click("deal", "more")
+    page.cell("deal").get_by_role("checkbox").uncheck()
+    page.until(lambda: "Without a mask" in readout(page, "deal"), what="no mask")
+    assert page.cell("deal").locator(".minipar-met").count() == 2
+
+
+def test_the_ring_is_followed_step_by_step(page):
+    press(page, "rings", "ring step", times=2)
+    page.until(lambda: "rank 0 waits" in readout(page, "rings"), what="step 1")
+    shown = page.cell("rings").locator("svg[role=img] text").all_text_contents()
+    assert shown[:4] == ["rank 0", "keys of rank 3", "rank 1", "keys of rank 0"]
+    page.pictures("rings", ["rings"])
 
 
 def test_ranks_that_do_not_divide_the_heads_are_told_and_the_next_that_do_are_drawn(page):
