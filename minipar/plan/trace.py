@@ -214,26 +214,28 @@ class Trace:
     def _pipeline(self) -> dict[int, int]:
         return {rank: number for number, ranks in enumerate(self.pipelines) for rank in ranks}
 
+    def pipeline(self, rank: int) -> int:
+        """The number of the pipeline that this rank belongs to: values of one name are made once in each of them."""
+        return self._pipeline.get(rank, 0)
+
     @functools.cached_property
     def _maker(self) -> dict:
-        """(pipeline, value) -> the span that made it: replicas on a mesh make values of the same name."""
-        return {
-            (self._pipeline.get(span.rank), value): span for span in self.actions() for value in makes(span.what)
-        }
+        """(pipeline, value) -> the span that made it."""
+        return {(self.pipeline(span.rank), value): span for span in self.actions() for value in makes(span.what)}
 
     def arrivals(self, span: Span) -> list[tuple[float, Span]]:
         """(when it could be used, the span that made it) for all that an action reads; a hop is added between ranks."""
         found = []
         for value in reads(span.what, self.stages - 1):
-            maker = self._maker.get((self._pipeline.get(span.rank), value))
+            maker = self._maker.get((self.pipeline(span.rank), value))
             if maker is not None:
                 found.append((maker.end + (self.hop if maker.rank != span.rank else 0.0), maker))
         return found
 
     def readers(self, span: Span) -> list[Span]:
         """The spans that read something this one made."""
-        made, pipeline = set(makes(span.what)), self._pipeline.get(span.rank)
-        together = [other for other in self.actions() if self._pipeline.get(other.rank) == pipeline]
+        made, pipeline = set(makes(span.what)), self.pipeline(span.rank)
+        together = [other for other in self.actions() if self.pipeline(other.rank) == pipeline]
         return [other for other in together if made & set(reads(other.what, self.stages - 1))]
 
     def critical_path(self) -> list[Span]:
@@ -258,6 +260,11 @@ class Trace:
         for span in row:
             if span.start <= time < span.end:
                 return f"Rank {rank} is busy with {span.what} until {self.say(span.end)}."
+        for each in self.collectives:
+            if each.rank == rank and each.start <= time < each.end:
+                whom = ", ".join(str(other) for other in each.ranks if other != rank)
+                why = each.layer or each.axis
+                return f"Rank {rank} is in {each.what} with {whom} until {self.say(each.end)}, for {why}."
         later = next((span for span in row if span.start > time), None)
         if later is None:
             return f"Rank {rank} has finished: nothing is left for it in this step."

@@ -12,10 +12,11 @@ lies in lane 1, in the lower part of the row.
 """
 
 import bisect
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from minipar.plan.actions import Action, Op, Recv, Send, makes, reads
-from minipar.plan.trace import Trace
+from minipar.plan.trace import Collective, Span, Trace
 from minipar.view.theme import Kind
 
 OPS = {
@@ -146,31 +147,46 @@ def _overlaps(start: float, end: float, busy: list[tuple[float, float]]) -> bool
 
 
 def idle(trace: Trace) -> list[Rectangle]:
-    """The gaps between a rank's actions, from the start of the step to its end; none when the trace has no actions."""
+    """The gaps between a rank's actions, from the start of the step to its end; none when the trace has no actions.
+
+    In a collective a rank is not idle: the sum of gradients over the replicas comes after the last action.
+    """
     whole, origin = trace.makespan, trace.start
     least = whole * JITTER if trace.source.startswith("measured") else 1e-9
     gaps = []
     for rank in range(trace.ranks if trace.microbatches else 0):
         free = 0.0
-        for span in trace.actions(rank):
-            if span.start - origin - free > least:
-                gaps.append(Rectangle(rank, free, span.start - origin, Kind.IDLE, "", "", "idle"))
+        for span in _taken(trace, rank):
+            begins = span.start - origin
+            if begins - free > least and whole - free > least:
+                gaps.append(Rectangle(rank, free, min(begins, whole), Kind.IDLE, "", "", "idle"))
             free = max(free, span.end - origin)
         if whole - free > least:
             gaps.append(Rectangle(rank, free, whole, Kind.IDLE, "", "", "idle"))
     return gaps
 
 
+def _taken(trace: Trace, rank: int) -> Iterable[Span | Collective]:
+    """A rank's actions and collectives, by start."""
+    together = [each for each in trace.collectives if each.rank == rank]
+    if not together:
+        return trace.actions(rank)
+    return sorted([*trace.actions(rank), *together], key=lambda span: span.start)
+
+
 def needs(trace: Trace, bars: list[Rectangle]) -> list[tuple[int, int]]:
     """Pairs (from, to) of positions in ``bars``: the second one reads something that the first one made."""
     last = trace.stages - 1
     maker = {
-        value: at for at, bar in enumerate(bars) if isinstance(bar.what, Action) for value in makes(bar.what)
+        (trace.pipeline(bar.rank), value): at
+        for at, bar in enumerate(bars)
+        if isinstance(bar.what, Action)
+        for value in makes(bar.what)
     }
     return [
-        (maker[value], at)
+        (maker[trace.pipeline(bar.rank), value], at)
         for at, bar in enumerate(bars)
         if isinstance(bar.what, Action)
         for value in reads(bar.what, last)
-        if value in maker
+        if (trace.pipeline(bar.rank), value) in maker
     ]

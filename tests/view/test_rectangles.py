@@ -6,10 +6,12 @@ import pytest
 
 from minipar.plan.actions import Action, B, F, Recv, Send, Value
 from minipar.plan.actions import Kind as Kind_of_value
+from minipar.plan.layout import Plan
+from minipar.plan.mesh import Mesh
 from minipar.plan.schedule import Schedule
 from minipar.plan.schedules import gpipe, naive, one_f_one_b
 from minipar.plan.simulate import predict
-from minipar.plan.trace import Span, Trace
+from minipar.plan.trace import Collective, Span, Trace
 from minipar.view.rectangles import idle, kind_of, needs, rectangles
 from minipar.view.theme import Kind
 
@@ -115,6 +117,21 @@ def test_needs_follow_the_table_of_reads_and_makes():
     bars = rectangles(trace)
     named = {(str(bars[a].what), str(bars[b].what)) for a, b in needs(trace, bars)}
     assert named == {("0F0", "1F0"), ("1F0", "1B0"), ("0F0", "0B0"), ("1B0", "0B0")}
+
+
+def test_on_a_mesh_every_replica_needs_its_own():
+    trace = Plan(Mesh(data=2, pipe=2), gpipe(2, 1)).predict()
+    bars = rectangles(trace)
+    pairs = [(bars[a].rank, bars[b].rank) for a, b in needs(trace, bars)]
+    assert sorted(pairs) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 2), (2, 3), (3, 2), (3, 3)]
+
+
+def test_in_a_collective_a_rank_is_not_idle():
+    spans = (Span(0, Action(0, F, 0), 0, 1), Span(1, Action(0, F, 0), 0, 4), Span(0, "all_reduce", 2, 5, "gradients"))
+    together = Collective(0, "all_reduce", "data", (0, 1), "gradients over data", 8, 2, 5, False)
+    trace = Trace("x", spans, 2, collectives=(together,))
+    assert [(gap.rank, gap.start, gap.end) for gap in idle(trace)] == [(0, 1, 2)]
+    assert trace.why_idle(0, 3) == "Rank 0 is in all_reduce with 1 until 5, for gradients over data."
 
 
 def test_an_empty_trace_has_none():
