@@ -10,18 +10,22 @@ explore.heads(ranks=4, query=8, kv=2)        heads and words on ranks: from when
 explore.message(machine)                     where a message costs its wait, and where its bytes
 explore.slices(hidden=64, tokens=64)         when a sliced MLP is quicker than a whole one
 explore.mesh(tensor=2, data=2, pipe=2)       who talks to whom on which axis, and what leaves the box
+explore.experts(lean=0.6, top=2, ranks=4)    tokens on their way to experts, and the ranks that wait meanwhile
+explore.placement(routing)                   experts moved between ranks and nodes, against the known ways
 explore.ping(pool)                           what a message costs here (this one does send, when told to)
 """
 
 from minipar.view.explore_cap import cap, largest_under
 from minipar.view.explore_cards import cards
 from minipar.view.explore_deal import deal, slowest_of
+from minipar.view.explore_experts import experts, no_bytes_then_twice
 from minipar.view.explore_heads import heads, largest_ranks
 from minipar.view.explore_memory import memory, two_ways_under_the_cap
 from minipar.view.explore_mesh import busiest_inside, mesh
 from minipar.view.explore_message import message, twice_its_wait
 from minipar.view.explore_ping import ping
 from minipar.view.explore_pipeline import idle_below, pipeline
+from minipar.view.explore_placement import placement, then_the_fewest
 from minipar.view.explore_slices import slices, until_it_pays
 from minipar.view.explore_split import best_cut, split
 from minipar.view.explorer import Explorer, Task
@@ -34,6 +38,7 @@ __all__ = [
     "cap",
     "cards",
     "deal",
+    "experts",
     "heads",
     "idle_below",
     "largest_ranks",
@@ -41,11 +46,14 @@ __all__ = [
     "memory",
     "mesh",
     "message",
+    "no_bytes_then_twice",
     "ping",
     "pipeline",
+    "placement",
     "slices",
     "slowest_of",
     "split",
+    "then_the_fewest",
     "twice_its_wait",
     "two_ways_under_the_cap",
     "until_it_pays",
