@@ -5,7 +5,7 @@
 
 Any mesh of the axes pipe, data, tensor and context (see `Plan`) gives what one process would: the same loss, the same
 gradients, which come home whole, and the same norm. The weights of `train` stay in the workers, each rank its own;
-`minipar.generate` uses them there.
+`minipar.generate` uses them there. Meshes of several axes were run over gloo on processors only, never on GPUs.
 """
 
 import contextlib
