@@ -11,6 +11,7 @@
     place.py      CPU or GPU, gloo or NCCL           stage.py, pipeline.py, mail.py   one program, interpreted
     parcel.py     what travels, and how              part.py, on_rank.py   one rank's part of a training step
     spmd.py       the same under torchrun            pacing.py, pace.py   actions as long as they are declared
+    calibrate.py  how quick is this machine?         collectives.py   ours, of sends and receives; pairs.py   two ranks
 
     training.py, generate.py     the learner's calls: train_step, train, generate
 
