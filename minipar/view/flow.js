@@ -57,7 +57,7 @@ export default {
     const box = document.createElement("div");
     box.className = "minipar-sheet";
     const told = document.createElement("div");
-    told.className = "minipar-words minipar-flow-told";
+    told.className = "minipar-flow-told";
     told.setAttribute("role", "status");
     told.setAttribute("aria-live", "polite");
     el.append(box, told);
