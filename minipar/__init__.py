@@ -39,6 +39,10 @@ _HOME = {
     "minipar.view.memory": "memory memory_bars",
     "minipar.view.curves": "curves idle_sweep peak_sweep",
     "minipar.view.slices": "slices",
+    "minipar.view.flow": "flow",
+    "minipar.view.load": "loads stragglers",
+    "minipar.view.resident": "resident",
+    "minipar.view.byte_tables": "byte_tables",
     "minipar.view.strip": "strip",
     "minipar.view.traffic": "traffic",
     "minipar.view.edit": "edit",
@@ -52,9 +56,10 @@ _FLOORS = {
     "cost": "minipar.cost",
     "learn": "minipar.learn",
     "explore": "minipar.view.explore",
+    "export": "minipar.plan.export",
 }
 
-__all__ = sorted([*_WHERE, "explore", "learn"])
+__all__ = sorted([*_WHERE, "explore", "export", "learn"])
 
 
 def __getattr__(name: str):
