@@ -2,7 +2,7 @@
 
     lean of expert 0 ──●── 0.6     experts a token ──●── 2     ranks ──●── 4          more: capacity, placement, nodes,
     busiest / mean 2.44 · rows that travel 199 of 256, 50.9 kB · predicted step …      link speed, how tokens travel
-    the flow of tokens, and under it who waits for whom
+    who waits for whom, and under it the flow of tokens
 
 Scores are random numbers with a lean: as much as the slider says on expert 0, half of it on expert 1. Times are
 predicted: a slot is the time of one row in one expert; inside a node links are 8 times as quick as between nodes.
@@ -80,7 +80,7 @@ class Experts(Explorer):
             "capacity": controls.choice("capacity", state.capacity, CAPACITIES),
             "placement": controls.choice("placement", state.placement, [(way, way) for way in PLACEMENTS]),
             "nodes": controls.steps("nodes", state.nodes, [("1", 1), ("2", 2)]),
-            "speed": controls.steps("link speed", state.speed, [(f"{speed:g} rows a slot", speed) for speed in SPEEDS]),
+            "speed": controls.steps("link speed", state.speed, [(f"{speed:g} a slot", speed) for speed in SPEEDS]),
             "once": controls.choice("a token goes", state.once, [(f"once a {one.value}", one.value) for one in Once]),
             "hidden": controls.steps("hidden", state.hidden, [(f"{wide:,}", wide) for wide in HIDDEN]),
         }
@@ -109,12 +109,12 @@ class Experts(Explorer):
 
     def make_view(self):
         self.flow, self.waits = FlowView(), Drawing("", (10, 10), (), "")
-        return widgets.VBox([self.flow, self.waits], layout=widgets.Layout(width="100%"))
+        return widgets.VBox([self.waits, self.flow], layout=widgets.Layout(width="100%"))
 
     def draw(self, result):
-        self.flow.draw(result.routing, heading(result.routing), summary=repr(self))
-        under = stragglers(result.routing, "", links=links(self.state), once=self.state.once)
-        self.waits.show("", under.sheet, under.parts, under.summary)
+        self.flow.draw(result.routing, summary=repr(self))
+        waits = stragglers(result.routing, links=links(self.state), once=self.state.once)
+        self.waits.show(heading(result.routing), waits.sheet, waits.parts, waits.summary)
 
     def facts(self, result):
         routing, state = result.routing, self.state
@@ -123,7 +123,7 @@ class Experts(Explorer):
             ("busiest rank / mean", f"{routing.max_over_mean:.2f}"),
             ("rows that travel, and back", f"{result.carried:,} of {rows:,}, {self.bytes(result)}"),
             ("predicted step", duration(round(result.time.total, 1), "slots")),
-            ("experts held by a rank, used by a token", f"{self.held(result)} and {state.top} of {self.experts}"),
+            ("experts held by all ranks, used by a token", f"{self.held(result)}, {state.top}"),
         ]
         if state.capacity is not None:
             found.insert(1, ("choices dropped", f"{routing.dropped:,} of {rows + routing.dropped:,}"))
@@ -134,8 +134,8 @@ class Experts(Explorer):
         return amount(result.carried * self.state.hidden * 4)
 
     def held(self, result) -> int:
-        """Most experts that one rank has in memory."""
-        return max(map(len, result.routing.placement.slots))
+        """Experts that lie in memory, copies counted."""
+        return sum(result.routing.placement.copies)
 
     def sentence(self, result):
         routing = result.routing
@@ -158,10 +158,10 @@ class Experts(Explorer):
                 f"{routing.max_over_mean:.2f}, {sent}{dropped}")  # fmt: skip
 
     def figure(self):
-        """The flow, and under it who waits."""
-        (width, height), under = self.flow.sheet, self.waits
-        parts = [*self.flow.parts, *(lowered(part, height + 12) for part in under.parts)]
-        return figure(heading(self.result.routing), (width, height + 12 + under.sheet[1]), parts)
+        """Who waits, and under it the flow."""
+        (width, height), waits = self.waits.sheet, self.waits
+        parts = [*waits.parts, *(lowered(part, height + 8) for part in self.flow.parts)]
+        return figure(waits.title, (width, height + 8 + self.flow.sheet[1]), parts)
 
 
 def links(state: ExpertsState) -> Links:

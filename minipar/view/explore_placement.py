@@ -1,6 +1,6 @@
 """Which expert should lie where, and what does moving it cost and save?
 
-    way [in a row ▾]   copies ──●── 0   link speed ──●── 4 rows a slot        more: experts as text, how tokens travel
+    way [in a row ▾]   copies ──●── 0   link speed ──●── 4 a slot        more: experts as text, how tokens travel
     rows of the busiest rank 156 · between nodes 121 rows · predicted step … · moving pays after …
     the board, and under it:     way          busiest   between nodes   step
                                  in a row         156             121   …
@@ -87,7 +87,7 @@ class PlacementBoard(Explorer):
         return {
             "way": controls.choice("way", state.way, [(way, way) for way in (*ways, BY_HAND)]),
             "copies": controls.steps("copies", state.copies, [(str(more), more) for more in (0, ranks, 2 * ranks)]),
-            "speed": controls.steps("link speed", state.speed, [(f"{speed:g} rows a slot", speed) for speed in SPEEDS]),
+            "speed": controls.steps("link speed", state.speed, [(f"{speed:g} a slot", speed) for speed in SPEEDS]),
             "slots": controls.words("experts", state.slots),
             "once": controls.choice("a token goes", state.once, [(f"once a {one.value}", one.value) for one in Once]),
         }

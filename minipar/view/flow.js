@@ -91,7 +91,7 @@ export default {
       title.textContent = model.get("title");
       if (title.textContent) box.appendChild(title);
       svg = node("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: 0, class: "minipar-drawing minipar-flow" }, box);
-      svg.style.maxWidth = `${Math.round(width * 1.25)}px`;
+      svg.style.maxWidth = `${Math.round(width * 1.1)}px`;
       svg.style.minWidth = `${Math.round(width * 0.85)}px`;
       svg.setAttribute("aria-label", model.get("summary"));
       sheet(model, svg);

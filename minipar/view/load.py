@@ -153,6 +153,7 @@ def _sending(x: float, starts: float, ends: float, home: float, top: float) -> I
 
 # ---- load over steps ----------------------------------------------------------------------------------------------
 
+BACK = "#8C8C8C"  # lines that stay in the background, on light paper and on dark
 HIGH, FLOOR, SIDE, END = 210, 250, 46, 620  # the chart's height, its lower edge, its left and right edges
 
 
@@ -222,7 +223,7 @@ def chart(steps: Sequence[Sequence[float]], names: Sequence[str] = ()) -> Parts:
     loud = sorted(loud, key=lambda expert: -steps[0][expert])[: len(DEVICES)]
     for expert in range(len(steps[0])):
         if expert not in loud:
-            parts.append(_line([load[expert] for load in steps], across, up, 1.4, QUIET, f"expert {expert}"))
+            parts.append(_line([load[expert] for load in steps], across, up, 1.4, BACK, f"expert {expert}"))
     for expert in reversed(loud):
         fill = DEVICES[loud.index(expert)][0]
         parts.append(_line([load[expert] for load in steps], across, up, 3.4, fill, f"expert {expert}"))

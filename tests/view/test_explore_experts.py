@@ -20,10 +20,10 @@ def test_it_opens_with_the_lessons_tokens():
     )
     assert ex.readout.facts == [
         ["busiest rank / mean", "2.44"], ["rows that travel, and back", "199 of 256, 50.9 kB"],
-        ["predicted step", "216 slots"], ["experts held by a rank, used by a token", "2 and 2 of 8"],
+        ["predicted step", "216 slots"], ["experts held by all ranks, used by a token", "8, 2"],
     ]  # fmt: skip
     assert ex.readout.sentence.startswith("Rank 0 computes 156 rows, 120 of them from other ranks")
-    assert ex.flow.title == "Three ranks wait for rank 0: it has 2.44 times the mean"
+    assert ex.waits.title == "Three ranks wait for rank 0: it has 2.44 times the mean"
 
 
 def test_the_lean_moves_the_work_and_hardly_the_bytes():
@@ -62,7 +62,7 @@ def test_the_tasks_of_the_lesson():
     assert ex.set(lean=0.4).met == [True, True]
 
 
-def test_who_waits_is_drawn_under_the_flow_live_and_saved():
+def test_who_waits_is_drawn_above_the_flow_live_and_saved():
     ex = explore.experts()
     assert ex.waits.sheet[0] == 760 and any(shape["hatch"] for shape in ex.waits.shapes)
     words = [note.text for note in ex.figure().layout.annotations]
