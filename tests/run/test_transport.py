@@ -125,7 +125,7 @@ def test_ranks_that_share_a_gpu_go_through_host_memory(pool):
 
         from minipar.run.transport import Staged
 
-        way, buffer = Staged(w._log, dist.group.WORLD._get_backend(torch.device("cpu"))), torch.zeros(3)
+        way, buffer = Staged(w.log, dist.group.WORLD._get_backend(torch.device("cpu"))), torch.zeros(3)
         if w.rank == 0:
             way.send(torch.arange(3.0, requires_grad=True), 1, 9).wait()
         elif w.rank == 1:
