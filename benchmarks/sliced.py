@@ -41,28 +41,33 @@ LINK = 0.030
 
 
 def build(w, kind, tokens, hidden, overlap=False, link=0.0):
-    """This rank's slice and its x. The handle is new in each call, and the axes with it, so it is built in each."""
+    """(A step, which returns y; x and this rank's parameters.) Built anew in each call, as the handle and axes are."""
     w.recorder.keeps_spans = False
     whole = MLP(hidden) if kind == "MLP" else Attention(hidden, hidden // HEAD_WIDTH)
     whole.load_state_dict(numbers(kind, hidden))
     axis = Paced(w.axis("tensor"), link) if link else w.axis("tensor")
     sliced = ParallelMLP if kind == "MLP" else ParallelAttention
-    return sliced.from_whole(whole, Axes(axis, overlap=overlap)), stream(tokens, hidden).requires_grad_()
+    layer, (x, gradient) = sliced.from_whole(whole, Axes(axis, overlap=overlap)), stream(tokens, hidden)
+    x.requires_grad_()
+
+    def step():
+        y = layer(x)
+        (y * gradient).sum().backward()
+        return y
+
+    return step, [x, *layer.parameters()]
 
 
 def once(w, *case):
     """One step: its output and x's gradient."""
-    layer, x = build(w, *case)
-    y = layer(x)
-    y.sum().backward()
-    return y.detach(), x.grad
+    step, (x, *_) = build(w, *case)
+    return step().detach(), x.grad
 
 
 def measure(w, steps, before, *case):
     """`before` steps that do not count, then what `steps` steps take. Nothing is recorded."""
-    layer, x = build(w, *case)
-    held = [x, *layer.parameters()]
-    return time_steps(lambda: layer(x).sum().backward(), lambda: forget(held), dist.barrier, before + steps)[before:]
+    step, held = build(w, *case)
+    return time_steps(step, lambda: forget(held), dist.barrier, before + steps)[before:]
 
 
 class Paced:
@@ -181,9 +186,10 @@ def against_torch(pool, peer, hidden, tokens, pairs):
                 case = kind, count, width
                 worst = difference(pool.run(once, *case, mesh=MESH), peer.prepare("layer", *case))
                 steps = steps_of(peer.measure(1, 1))
+                before = 2 if steps > 2 else 1
                 found = compared(
-                    lambda case=case, steps=steps: summed_up(pool.run(measure, steps, 2, *case, mesh=MESH)),
-                    lambda steps=steps: peer.measure(steps, 2),
+                    lambda case=case, sizes=(steps, before): summed_up(pool.run(measure, *sizes, *case, mesh=MESH)),
+                    lambda sizes=(steps, before): peer.measure(*sizes),
                     pairs,
                 )
                 print(f"{kind:10} {width:6} {count:6} {found.line(AIMS.get(count, 1.03))}   {worst:8.0e}", flush=True)

@@ -54,10 +54,10 @@ def numbers(kind: str, hidden: int) -> dict[str, torch.Tensor]:
     return found
 
 
-def stream(tokens: int, hidden: int) -> torch.Tensor:
-    """[texts, tokens of a text, hidden]."""
+def stream(tokens: int, hidden: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(x, the gradient of y), both [texts, tokens of a text, hidden]."""
     torch.manual_seed(2)
-    return torch.randn(max(1, tokens // LONGEST), min(tokens, LONGEST), hidden)
+    return torch.randn(2, max(1, tokens // LONGEST), min(tokens, LONGEST), hidden).unbind()
 
 
 def scores(tokens: int, words: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -143,12 +143,13 @@ class Rank:
 
     def layer(self, kind, tokens, hidden):
         """Build this rank's slice; a first step: its output and x's gradient."""
-        layer, x = parallel(kind, hidden, self.mesh), stream(tokens, hidden).requires_grad_()
+        layer, (x, gradient) = parallel(kind, hidden, self.mesh), stream(tokens, hidden)
+        x.requires_grad_()
         self.held = [x, *layer.parameters()]
 
         def step():
             y = layer(x)
-            y.sum().backward()
+            (y * gradient).sum().backward()
             settled(x.grad)
             return y
 
