@@ -6,8 +6,9 @@
     tied         one table at both ends of the pipeline             summed at both ends
 
 Plain sums everywhere, each once: every loss was weighted by the tokens of the whole batch. Gradients that travel the
-same way are laid into one flat tensor first (a bucket), so that they cost one message's wait and not one each. Never run on
-GPUs.
+same way are laid into one flat tensor first (a bucket), so that they cost one message's wait and not one each.
+
+The sums over axes were never run on GPUs.
 """
 
 from collections.abc import Iterable
