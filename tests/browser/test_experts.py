@@ -17,6 +17,7 @@ CELLS = [
     ("waits", "minipar.stragglers(found)"),
     ("loads", "minipar.loads(taught(41))"),
     ("resident", "minipar.resident(found, 65_536)"),
+    ("bytes", "minipar.byte_tables(found, once=('choice', 'rank', 'node'))"),
 ]
 DRAWN = [name for name, _ in CELLS[1:]]
 
@@ -91,11 +92,13 @@ def test_experts_move_by_keys_and_by_mouse_and_everything_moves_along(page):
     page.page.mouse.up()
     page.until(lambda: readout(page, "board").startswith("107\n"), what="91 and 16 on rank 0")
     assert "holds 3" not in readout(page, "board") and "moving pays after" in readout(page, "board")
+    words = readout(page, "board")
     piece(page, 0, 0).focus()
     page.page.keyboard.press("c")
-    page.until(lambda: piece(page, 0, 1).count() == 1, what="a copy on the next rank")
+    page.until(lambda: readout(page, "board") != words, what="a copy on the next rank shortens the queue")
+    page.until(lambda: piece(page, 0, 1).evaluate("node => node === document.activeElement"), what="it has the focus")
     page.page.keyboard.press("Delete")
-    page.until(lambda: piece(page, 0, 1).count() == 0, what="the copy is gone")
+    page.until(lambda: readout(page, "board") == words, what="the copy is gone")
 
 
 def test_after_a_reload_the_board_is_there_and_alive(page):
