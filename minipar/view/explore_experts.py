@@ -21,7 +21,7 @@ from minipar.cost.routing import Links, StepTime, step
 from minipar.plan import placement as plan
 from minipar.plan.balance import leaning
 from minipar.plan.placement import Placement
-from minipar.plan.routing import Once, Routing, route
+from minipar.plan.routing import Once, Routing, follow, route
 from minipar.view import controls
 from minipar.view.drawing import Drawing, Shape, Text, figure
 from minipar.view.explorer import Explorer, Task
@@ -30,16 +30,17 @@ from minipar.view.load import stragglers
 from minipar.view.words import amount, count, duration
 
 RANKS, TOPS, HIDDEN = (1, 2, 4, 8), (1, 2, 3, 4), (64, 256, 1024, 4096)
+TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 CAPACITIES = (("none: nobody is dropped", None), ("0.5", 0.5), ("1.0", 1.0), ("1.25", 1.25), ("1.5", 1.5), ("2.0", 2.0))
 PLACEMENTS = ("in a row", "round robin", "packed", "packed, a copy more a rank")
-SPEEDS = (0.5, 1, 2, 4, 8, 16, 32)
+SPEEDS, WAITS = (0.5, 1, 2, 4, 8, 16, 32), (0, 1, 2, 4, 8, 16, 32)
 QUICKER = 8  # a link inside a node against one between nodes
 made_up = functools.lru_cache(maxsize=64)(leaning)
 
 
 @dataclasses.dataclass(frozen=True)
 class ExpertsState:
-    """The lean of expert 0, experts a token, ranks; capacity factor (None: dropless), placement, nodes, links, row."""
+    """What the controls say. capacity: a factor or None, dropless; speed, wait: of a link; hidden: numbers in a row."""
 
     lean: float = 0.6
     top: int = 2
@@ -48,8 +49,10 @@ class ExpertsState:
     placement: str = "in a row"
     nodes: int = 1
     speed: float = 4
+    wait: float = 0
     once: str = "choice"
     hidden: int = 64
+    tokens: int = 128
 
 
 class Found(NamedTuple):
@@ -66,8 +69,8 @@ class Experts(Explorer):
     title = "Experts"
     shown = ("lean", "top", "ranks")
 
-    def __init__(self, state: ExpertsState, tokens: int, experts: int, task=None):
-        self.tokens, self.experts = tokens, experts
+    def __init__(self, state: ExpertsState, experts: int, task=None):
+        self.experts = experts
         super().__init__(state, task)
 
     def make_controls(self, state):
@@ -81,8 +84,10 @@ class Experts(Explorer):
             "placement": controls.choice("placement", state.placement, [(way, way) for way in PLACEMENTS]),
             "nodes": controls.steps("nodes", state.nodes, [("1", 1), ("2", 2)]),
             "speed": controls.steps("link speed", state.speed, [(f"{speed:g} a slot", speed) for speed in SPEEDS]),
+            "wait": controls.steps("a message", state.wait, [(f"{wait} slots", wait) for wait in WAITS]),
             "once": controls.choice("a token goes", state.once, [(f"once a {one.value}", one.value) for one in Once]),
             "hidden": controls.steps("hidden", state.hidden, [(f"{wide:,}", wide) for wide in HIDDEN]),
+            "tokens": controls.steps("tokens", state.tokens, [(f"{many:,}", many) for many in TOKENS]),
         }
 
     def limits(self, state):
@@ -93,10 +98,20 @@ class Experts(Explorer):
         return state
 
     def compute(self, state) -> Found:
-        scores = made_up(self.tokens, self.experts, (state.lean, state.lean / 2)[: self.experts])
+        scores = made_up(state.tokens, self.experts, (state.lean, state.lean / 2)[: self.experts])
         first = route(scores, self.experts, state.top, ranks=state.ranks, nodes=state.nodes)
         routing = route(scores, self.experts, state.top, state.capacity, placement=self._place(first, state))
         return Found(routing, step(routing, 1, 1, links(state), state.once), routing.carried(state.once).total)
+
+    def by_ranks(self) -> dict[int, float]:
+        """The predicted step of the same tokens on each possible number of ranks, in slots."""
+        found, state = {}, self.state
+        for ranks in (ranks for ranks in RANKS if self.experts % ranks == 0):
+            other = dataclasses.replace(state, ranks=ranks, nodes=min(state.nodes, ranks))
+            kept = follow(self.result.routing.kept, self.experts, ranks=ranks, nodes=other.nodes)
+            routing = dataclasses.replace(kept, placement=self._place(kept, other))
+            found[ranks] = step(routing, 1, 1, links(other), state.once).total
+        return found
 
     def _place(self, first: Routing, state: ExpertsState) -> Placement:
         """The placement by its name, for the loads as they are before anybody is dropped."""
@@ -139,6 +154,11 @@ class Experts(Explorer):
 
     def sentence(self, result):
         routing = result.routing
+        if self.state.wait:
+            every = self.by_ranks()
+            best = min(every, key=every.get)
+            told = ", ".join(f"{time:.0f} on {ranks}" for ranks, time in every.items())
+            return f"Quickest on {count(best, 'rank')} (slots: {told}): with more ranks each rank sends more messages."
         if self.state.ranks == 1:
             return f"One rank holds all {self.experts} experts: no row travels, and no memory is saved."
         if routing.lost:
@@ -165,9 +185,9 @@ class Experts(Explorer):
 
 
 def links(state: ExpertsState) -> Links:
-    """Rows a slot on each link; on one node there is one kind of link."""
+    """The wait of each message and its rows a slot; on one node there is one kind of link."""
     inside = QUICKER * state.speed if state.nodes > 1 else state.speed
-    return Links(Link(0, 1 / inside), Link(0, 1 / state.speed))
+    return Links(Link(state.wait, 1 / inside), Link(state.wait, 1 / state.speed))
 
 
 def lowered(part: Shape | Text, far: float) -> Shape | Text:
@@ -178,25 +198,25 @@ def lowered(part: Shape | Text, far: float) -> Shape | Text:
 
 
 def experts(lean: float = 0.6, top: int = 2, ranks: int = 4, capacity: float | None = None, placement: str = "in a row",
-            nodes: int = 1, speed: float = 4, hidden: int = 64, *, tokens: int = 128, experts: int = 8,
-            task=None) -> Experts:  # fmt: skip
+            nodes: int = 1, speed: float = 4, wait: float = 0, hidden: int = 64, tokens: int = 128, *,
+            experts: int = 8, task=None) -> Experts:  # fmt: skip
     """An explorer of tokens on their way to experts.
 
     lean: what is added to expert 0's random scores from 0 to 1 (half of it to expert 1's). top: experts a token. ranks:
     1, 2, 4 or 8 that divide experts. capacity: a factor, or None. placement: a word of PLACEMENTS. speed: rows that a
-    link carries while one is computed. ValueError for what is not among these.
+    link carries while one is computed; wait: slots that each message costs. ValueError for what is not among these.
     """
-    if not (1 <= tokens <= 4096 and 2 <= experts <= 16):
-        raise ValueError(f"the explorer has room for 4,096 tokens and 2 to 16 experts, not for {tokens} and {experts}")
+    if not 2 <= experts <= 16:
+        raise ValueError(f"the explorer has room for 2 to 16 experts, not for {experts}")
     options = {"ranks": (ranks, [one for one in RANKS if experts % one == 0]), "nodes": (nodes, (1, 2)),
                "top": (top, [one for one in TOPS if one <= experts]), "placement": (placement, PLACEMENTS),
                "capacity": (capacity, [value for _, value in CAPACITIES]), "speed": (speed, SPEEDS),
-               "hidden": (hidden, HIDDEN)}  # fmt: skip
+               "wait": (wait, WAITS), "hidden": (hidden, HIDDEN), "tokens": (tokens, TOKENS)}  # fmt: skip
     for name, (value, allowed) in options.items():
         if value not in allowed:
             raise ValueError(f"{name} is one of {', '.join(map(str, allowed))}, not {value!r}.")
-    return Experts(ExpertsState(lean, top, ranks, capacity, placement, nodes, speed, "choice", hidden), tokens, experts,
-                   task)  # fmt: skip
+    state = ExpertsState(lean, top, ranks, capacity, placement, nodes, speed, wait, "choice", hidden, tokens)
+    return Experts(state, experts, task)
 
 
 def no_bytes_then_twice() -> tuple[Task, Task]:

@@ -173,13 +173,13 @@ class PlacementBoard(Explorer):
 
     @property
     def room(self) -> int:
-        """Experts that each rank has memory for."""
-        return -(-sum(self.result.placement.copies) // self.first.ranks)
+        """Experts that each rank has memory for: an equal share of all slots, or as many as one held at first."""
+        return max(-(-sum(self.result.placement.copies) // self.first.ranks), *map(len, self.first.slots))
 
     @property
     def least(self) -> int:
         """The smallest busiest rank of the known ways."""
-        return min(other.busiest for _, other in self.others())
+        return min((other.busiest for _, other in self.others()), default=self.result.busiest)
 
     # picture and words
 
@@ -224,6 +224,8 @@ class PlacementBoard(Explorer):
 
     def sentence(self, result):
         rank = result.routing.computed.index(result.busiest)
+        if not result.moved and result.routing.max_over_mean < 1.05:
+            return "Nothing moved, and nobody waits: all ranks have the same work."
         if not result.moved:
             return f"All wait for rank {rank}: drag one of its experts away, or Tab to it and use the arrow keys."
         price = f"{count(result.moved, 'expert')} moved, {duration(round(result.moving, 1), 'slots')} once"
@@ -255,23 +257,25 @@ def told(result: Placed) -> str:
     return "never" if result.pays_after is None else count(result.pays_after, "step")
 
 
-def placement(routing: Routing, *, way: str = "in a row", speed: float = 4, hidden: int = 64, item: int = 4,
+def placement(routing: Routing, *, way: str | None = None, speed: float = 4, hidden: int = 64, item: int = 4,
               groups: int | None = None, task=None) -> PlacementBoard:  # fmt: skip
     """A board on which the experts of a `minipar.route` are moved between ranks and nodes, against the known ways.
 
-    speed: rows that a link between nodes carries in the time of one row in one expert. hidden, item: numbers in a row
-    and bytes of each; an expert weighs 4 · hidden rows (two matrices hidden × 2 hidden). groups: of experts for the
-    hierarchical way (default: one a rank). ValueError above 8 ranks or 32 experts, and for an unknown way or speed.
+    way: one of the known ways to begin with (default: as the routing has them). speed: rows that a link between nodes
+    carries in the time of one row in one expert. hidden, item: numbers in a row and bytes of each; an expert weighs
+    4 · hidden rows (two matrices hidden × 2 hidden). groups: of experts for the hierarchical way (default: one a
+    rank). ValueError above 8 ranks or 32 experts, and for an unknown way or speed.
     """
     ranks, experts = routing.ranks, routing.experts
     if ranks > 8 or experts > 32:
         raise ValueError(f"the board has room for 8 ranks and 32 experts, not for {ranks} and {experts}")
     for name, value, known in (("way", way, WAYS), ("speed", speed, SPEEDS)):
-        if value not in known:
+        if value is not None and value not in known:
             raise ValueError(f"{name} is one of {', '.join(map(str, known))}, not {value!r}.")
-    state = BoardState("in a row", str(routing.placement), 0, speed)
+    in_a_row = experts % ranks == 0 and routing.placement == plan.linear(experts, ranks, routing.placement.nodes)
+    state = BoardState("in a row" if in_a_row else BY_HAND, str(routing.placement), 0, speed)
     board = PlacementBoard(routing, state, hidden, item, groups or ranks, task)
-    return board if way == "in a row" else board.set(way=way)
+    return board if way is None else board.set(way=way)
 
 
 def fewest_between(routing: Routing, busiest: float) -> int:

@@ -62,6 +62,19 @@ def test_the_tasks_of_the_lesson():
     assert ex.set(lean=0.4).met == [True, True]
 
 
+def test_few_tokens_and_waiting_messages_want_few_ranks():
+    ex = explore.experts(wait=16, tokens=64)
+    assert ex.readout.sentence == (
+        "Quickest on 1 rank (slots: 128 on 1, 154 on 2, 204 on 4, 290 on 8): "
+        "with more ranks each rank sends more messages."
+    )
+    ex.set(tokens=4096)
+    assert min(ex.by_ranks(), key=ex.by_ranks().get) == 8
+    assert ex.by_ranks()[4] == pytest.approx(ex.result.time.total)
+    ex.set(placement="packed, a copy more a rank", nodes=2)
+    assert ex.by_ranks()[4] == pytest.approx(ex.result.time.total)
+
+
 def test_who_waits_is_drawn_above_the_flow_live_and_saved():
     ex = explore.experts()
     assert ex.waits.sheet[0] == 760 and any(shape["hatch"] for shape in ex.waits.shapes)
@@ -81,7 +94,9 @@ def test_at_its_largest():
         ({"capacity": 7}, "capacity is one of None, 0.5, 1.0, 1.25, 1.5, 2.0, not 7."),
         ({"placement": "luck"},
          "placement is one of in a row, round robin, packed, packed, a copy more a rank, not 'luck'."),
-        ({"experts": 32}, "the explorer has room for 4,096 tokens and 2 to 16 experts, not for 128 and 32"),
+        ({"experts": 32}, "the explorer has room for 2 to 16 experts, not for 32"),
+        ({"tokens": 100}, "tokens is one of 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, not 100."),
+        ({"wait": 3}, "wait is one of 0, 1, 2, 4, 8, 16, 32, not 3."),
         ({"experts": 6, "ranks": 4}, "ranks is one of 1, 2, not 4."),
     ],
 )  # fmt: skip

@@ -3,7 +3,8 @@
 import pytest
 
 from minipar.plan.balance import leaning
-from minipar.plan.routing import route
+from minipar.plan.placement import Placement
+from minipar.plan.routing import follow, route
 from minipar.view import explore
 from minipar.view.explore_placement import WAYS, fewest_between
 from minipar.view.explorer import Explorer
@@ -104,6 +105,19 @@ def test_what_does_not_fit_is_refused(make, sentence):
     with pytest.raises(ValueError) as refusal:
         make()
     assert str(refusal.value) == sentence
+
+
+def test_a_routing_with_a_placement_of_its_own_begins_there():
+    scores = leaning(128, 8)
+    own = explore.placement(route(scores, 8, 2, placement=Placement.parse("0 5 | 1 4 || 2 3 | 6 7")))
+    assert own.state.way == "by hand" and own.result.moved == 0
+    odd = explore.placement(route(scores, 8, 2, placement=Placement.parse("0 | 1 2 3 | 4 5 6 7")))
+    assert "packed" not in {row[0] for row in odd.board.table} and odd.result.busiest == 98
+
+
+def test_even_ranks_are_told():
+    even = follow([(token % 4,) for token in range(8)], 4, ranks=2)
+    assert explore.placement(even).readout.sentence.startswith("Nothing moved, and nobody waits")
 
 
 def test_the_saved_figure_says_the_finding(board):
