@@ -104,3 +104,12 @@ def test_what_is_not_among_the_options_is_refused(given, sentence):
     with pytest.raises(ValueError) as refusal:
         explore.experts(**given)
     assert str(refusal.value) == sentence
+
+
+def test_it_keeps_the_rules_of_all_explorers(monkeypatch):
+    ex = explore.experts()
+    assert len(ex.panel.children[0].children[0].children) == 3
+    assert all(control.description for control in ex.controls.values())
+    monkeypatch.setenv("MINIPAR_UNATTENDED", "1")
+    assert set(ex._repr_mimebundle_()) == {"text/plain", "application/vnd.plotly.v1+json"}
+    assert ex.figure() == ex.figure()
