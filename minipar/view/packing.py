@@ -103,7 +103,7 @@ def _strip(panel: Panel, floats: array) -> dict | None:
         floats.extend([number for step in steps for number in step])
     return {
         "title": panel.strip.value,
-        "counts": panel.strip is Strip.IN_FLIGHT,
+        "counts": panel.strip.counts,
         "names": panel.names,
         "rows": rows,
         "top": panel.top,

@@ -15,11 +15,21 @@ from minipar.view import words
 
 
 class Strip(enum.Enum):
-    """What is drawn under the bars, rank by rank: nothing, microbatches held, or bytes held by kind."""
+    """What is drawn under the bars, rank by rank: nothing, microbatches held, or bytes held by kind.
+
+    SHARES is for ranks with several stages: each (stage, microbatch) counts as its share of the rank, so that one
+    chunk a rank and two stand on one scale.
+    """
 
     NOTHING = "nothing"
     IN_FLIGHT = "microbatches in flight"
+    SHARES = "in flight, in shares of a whole rank"
     MEMORY = "memory held"
+
+    @property
+    def counts(self) -> bool:
+        """Whether it shows how many are held, and not bytes."""
+        return self in (Strip.IN_FLIGHT, Strip.SHARES)
 
 
 
@@ -92,7 +102,7 @@ class Panel:
     def peak(self, rank: int) -> str:
         """What stands at the right of a strip."""
         most = self.peaks[rank]
-        return f"peak {most}" if self.strip is Strip.IN_FLIGHT else f"peak {words.amount(most)}"
+        return f"peak {most:g}" if self.strip.counts else f"peak {words.amount(most)}"
 
     @functools.cached_property
     def peaks(self) -> tuple[float, ...]:
@@ -102,7 +112,7 @@ class Panel:
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """The kinds stacked in the strips, bottom to top; only those that are there."""
-        if self.strip is Strip.IN_FLIGHT:
+        if self.strip.counts:
             return ("in flight",)
         present = {sample.kind for row in self.trace.ledger for sample in row if sample.bytes}
         return tuple(kind for kind in MEMORY_KINDS if kind in present) + tuple(sorted(present - set(MEMORY_KINDS)))
@@ -111,8 +121,9 @@ class Panel:
     def steps(self) -> list[list[tuple[float, ...]]]:
         """For each rank, (time, one number for each of ``names``): from then on that much is held; in order of time."""
         start, ranks = self.trace.start, range(self.trace.ranks)
-        if self.strip is Strip.IN_FLIGHT:
-            return [[(time - start, count) for time, count in self.trace.in_flight(rank)] for rank in ranks]
+        if self.strip.counts:
+            each = self.trace.ranks / self.trace.stages if self.strip is Strip.SHARES else 1
+            return [[(time - start, count * each) for time, count in self.trace.in_flight(rank)] for rank in ranks]
         return [
             [(time - start, *(held.get(kind, 0) for kind in self.names)) for time, held in self.trace.memory(rank)]
             for rank in ranks
@@ -127,7 +138,7 @@ class Panel:
     def cap_label(self) -> str:
         if self.cap is None or self.strip is Strip.NOTHING:
             return ""
-        return f"cap {self.cap:g}" if self.strip is Strip.IN_FLIGHT else f"cap {words.amount(self.cap)}"
+        return f"cap {self.cap:g}" if self.strip.counts else f"cap {words.amount(self.cap)}"
 
 
 def strip_for(trace: Trace) -> Strip:

@@ -7,6 +7,7 @@ its rows of bars and one for its strips, which are polygons drawn between r - 0.
 
 import plotly.graph_objects as go
 
+from minipar.plan.actions import Action
 from minipar.view import words
 from minipar.view.panel import Panel, Strip
 from minipar.view.rectangles import Rectangle, rectangles
@@ -100,6 +101,8 @@ class Page:
                 if bars:
                     self.add(bars, kind.value, axis, _marker(kind), 0.62 if panel.ghost else 0.86, unit)
         if len(many) <= MOST_LABELS:
+            if panel.trace.stages > panel.trace.ranks:
+                self.stripes(many, panel.trace.ranks, 0.62 if panel.ghost else 0.86, axis)
             for ink in (WHITE, BLACK):
                 self.labels([bar for bar in many if PALETTE.bars[bar.kind].ink == ink], ink, axis)
 
@@ -112,6 +115,22 @@ class Page:
             showlegend=name not in self.named, hovertext=[_hover(bar, unit) for bar in bars], hoverinfo="text",
         ))  # fmt: skip
         self.named.add(name)
+
+    def stripes(self, bars: list[Rectangle], ranks: int, width: float, axis: str) -> None:
+        """Along its lower edge the second chunk of a rank has one stripe, the third two."""
+        for ink in (WHITE, BLACK):
+            lines = [
+                (bar, width / 2 - 0.12 - 0.14 * number)
+                for bar in bars
+                if isinstance(bar.what, Action) and PALETTE.bars[bar.kind].ink == ink
+                for number in range(min(bar.what.stage // ranks, 3))
+            ]
+            if lines:
+                self.traces.append(go.Bar(
+                    x=[_round(bar.end - bar.start) for bar, _ in lines], base=[_round(bar.start) for bar, _ in lines],
+                    y=[_round(bar.rank + below) for bar, below in lines], width=[0.06] * len(lines), orientation="h",
+                    marker={"color": ink}, yaxis=axis, hoverinfo="skip", showlegend=False,
+                ))  # fmt: skip
 
     def labels(self, bars: list[Rectangle], ink: str, axis: str) -> None:
         """Letters and numbers as text of their own, which plotly neither shrinks nor turns."""

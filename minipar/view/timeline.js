@@ -294,6 +294,7 @@ function drawBars(scene, panel, here, number) {
       ctx.strokeStyle = paint.edge;
       ctx.strokeRect(box.x + 0.5, box.y + 0.5, box.w - 1, box.h - 1);
     }
+    if (panel.several && box.w > 3) stripes(ctx, box, Math.floor(panel.bar.stage(i) / panel.ranks), paint);
     if (box.w >= LABEL_FROM && box.h >= 13) labels.push([i, box, paint.ink, ctx.globalAlpha]);
   }
   ctx.font = `${SMALL}px ${theme.family}`;
@@ -301,6 +302,12 @@ function drawBars(scene, panel, here, number) {
   ctx.textBaseline = "middle";
   for (const [i, box, ink, alpha] of labels) drawLabel(scene, panel, here, i, box, ink, alpha);
   ctx.globalAlpha = 1;
+}
+
+/** The second chunk of a rank has one stripe along its lower edge, the third two: where stages share a rank. */
+function stripes(ctx, box, chunk, paint) {
+  ctx.fillStyle = paint.ink;
+  for (let k = 0; k < Math.min(chunk, 3); k++) ctx.fillRect(box.x + 1, box.y + box.h - 4 - 4 * k, box.w - 2, 2);
 }
 
 function drawGap({ ctx, theme, hatch }, box) {
@@ -751,6 +758,8 @@ function amount(size) {
   return `${unit === 0 || Math.abs(size) >= 99.95 ? size.toFixed(0) : size.toFixed(1)} ${UNITS[unit]}`;
 }
 
+const shared = (panel) => panel.strip.title.includes("shares");
+
 /** What a rank holds at one moment, for a pointer on its strip. */
 function readStrip(panel, rank, time) {
   const { rows, width, at } = panel.steps[rank];
@@ -758,7 +767,7 @@ function readStrip(panel, rank, time) {
   while (row + 1 < rows && at[(row + 1) * width] <= time) row++;
   const held = panel.strip.names.map((name, column) => [name, row < 0 ? 0 : at[row * width + 1 + column]]);
   const when = `Rank ${rank} at ${say(panel.unit, time)}: `;
-  if (panel.strip.counts) return `${when}${held[0][1]} microbatch${held[0][1] === 1 ? "" : "es"} in flight (${panel.strip.peaks[rank]}).`;
+  if (panel.strip.counts) return `${when}${held[0][1]} ${shared(panel) ? "in flight, in shares of a whole rank" : `microbatch${held[0][1] === 1 ? "" : "es"} in flight`} (${panel.strip.peaks[rank]}).`;
   const sum = held.reduce((total, [, bytes]) => total + bytes, 0);
   return `${when}${amount(sum)} held: ${held.filter(([, bytes]) => bytes > 0).map(([name, bytes]) => `${name} ${amount(bytes)}`).join(", ")}.`;
 }

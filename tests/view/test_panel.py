@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from minipar.plan.schedules import gpipe, one_f_one_b
+from minipar.plan.schedules import gpipe, interleaved_1f1b, one_f_one_b
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Sample, Span, Trace
 from minipar.view.panel import Panel, Strip, strip_for
@@ -18,6 +18,14 @@ def test_the_strip_is_the_most_a_trace_can_say():
     assert strip_for(predict(gpipe(2, 2))) is Strip.IN_FLIGHT
     assert strip_for(predict(gpipe(2, 2), Cost(activation_bytes=8))) is Strip.MEMORY
     assert strip_for(Trace("x", (), 1)) is Strip.NOTHING
+
+
+def test_shares_put_one_chunk_a_rank_and_two_on_one_scale():
+    one, two = predict(one_f_one_b(4, 8)), predict(interleaved_1f1b(4, 8, chunks=2))
+    assert Panel(one, strip=Strip.SHARES).peaks == (4, 3, 2, 1)
+    assert Panel(two, strip=Strip.IN_FLIGHT).peaks == (11, 9, 7, 5)
+    panel = Panel(two, strip=Strip.SHARES)
+    assert [panel.peak(rank) for rank in range(4)] == ["peak 5.5", "peak 4.5", "peak 3.5", "peak 2.5"]
 
 
 def test_peaks_in_flight_beside_the_strips():

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from minipar.plan.schedules import gpipe, one_f_one_b
+from minipar.plan.schedules import gpipe, interleaved_1f1b, one_f_one_b
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Span, Trace
 from minipar.view.timeline import timeline, timelines
@@ -106,3 +106,15 @@ def test_what_runs_beside_something_lies_on_top_of_it():
     bars = [bar for bar in drawn.data if bar.type == "bar"]
     assert [bar.name for bar in bars] == ["weight gradient", "own program", "communication"]
     assert list(bars[-1].y) == [0.3, 0.3]
+
+
+def test_the_second_chunk_of_a_rank_has_a_stripe():
+    """White on forwards, black on backwards, one for each chunk after the first; none where stages equal ranks."""
+
+    def stripes(schedule):
+        bars = [trace for trace in timeline(predict(schedule)).figure().data if trace.type == "bar"]
+        return [(bar.marker.color, len(bar.x)) for bar in bars if bar.width[0] == 0.06]
+
+    assert stripes(one_f_one_b(2, 4)) == []
+    assert stripes(interleaved_1f1b(2, 4, chunks=2)) == [("#FFFFFF", 8), ("#000000", 8)]
+    assert stripes(interleaved_1f1b(2, 4, chunks=3)) == [("#FFFFFF", 24), ("#000000", 24)]
