@@ -20,7 +20,7 @@ import time
 
 from minipar.run import parcel, waits
 from minipar.run.result import Result
-from minipar.run.story import RemoteError, RemoteInterrupt, cause_of, in_cells, tell
+from minipar.run.story import RemoteError, RemoteInterrupt, Waiting, cause_of, in_cells, tell
 
 QUIET = 0.4  # seconds without news before the pool asks the ranks where they are
 GRACE = 2.0  # seconds the others get to end after the first fault
@@ -100,13 +100,19 @@ class Run:
             result = self._finish()
             raise RemoteInterrupt("stopped: every rank ended its step first", kind=kind, cause=sentence, result=result)
         answers, kept = self._recover()
+        over = {rank: report for rank, report in self._over().items() if rank not in answers}
+        hopeless = waits.stuck({**answers, **over}, set(over))
+        if kind == "timeout" and (path := waits.chain(hopeless)):
+            sentence = f"{sentence}: {waits.sentence(path, hopeless)}"
+            cycle = path if path[-1] in hopeless else ()
         cause = cause_of(self._got, kind, sentence)
         form = RemoteInterrupt if kind == "interrupted" else RemoteError
         text = tell(cause, self._got, answers, self.ranks, kept)
         if kind == "interrupted" and cause[0] != kind:
             text = f"{sentence}\n{text}"
         raise form(text, kind=kind if form is RemoteInterrupt else cause[0], rank=cause[1], type=cause[2],
-                   cause=cause[3], cycle=cycle, kept=kept)  # fmt: skip
+                   cause=cause[3], cycle=cycle, kept=kept, stuck=_standing(answers, hopeless),
+                   calls=self._calls() if cause[0] == "disagree" else None)  # fmt: skip
 
     @property
     def _pending(self):
@@ -174,8 +180,17 @@ class Run:
         self._asked, self._answers = now, {}
         self._keeper.crew.post(("where", now), self._pending)
 
+    def _over(self):
+        """What the ranks that have returned reported."""
+        return {rank: self._got[rank][4] for rank in self._got if rank < self.ranks and self._got[rank][0] == "ok"}
+
+    def _calls(self):
+        """rank -> (its latest collective, where it called it), of every rank that was heard."""
+        heard = {rank: message[4]["last"] for rank, message in sorted(self._got.items()) if message[0] != "dead"}
+        return {rank: tuple(in_cells(last).split(" at ", 1)) for rank, last in heard.items() if last}
+
     def _hopeless(self):
-        over = {rank: self._got[rank][4] for rank in self._got if rank < self.ranks and self._got[rank][0] == "ok"}
+        over = self._over()
         waiting = {rank: answer for rank, answer in self._answers.items() if rank not in over}
         return waits.stuck({**waiting, **over}, set(over))
 
@@ -220,7 +235,7 @@ class Run:
                 keeper.restart()
             cause = _disagreement(odd, reports)
             text = in_cells(cause) + ". What they returned cannot be trusted."
-            raise RemoteError(text, kind="disagree", cause=cause, kept=kept)
+            raise RemoteError(text, kind="disagree", cause=cause, kept=kept, calls=self._calls())
         letters = self._uncollected(reports)
         if not letters and (
             senders := [rank for rank in reports if any(key[2] == "letter" for key in reports[rank]["counts"])]
@@ -253,6 +268,15 @@ class Run:
         if found:
             self._keeper.stale = True
         return letters
+
+
+def _standing(answers, hopeless):
+    """rank -> Waiting, of the ranks that cannot go on."""
+    found = {}
+    for rank in sorted(hopeless):
+        (kind, _, _, number), _ = answers[rank]["now"]
+        found[rank] = Waiting(kind, hopeless[rank][0], number, in_cells(answers[rank]["at"]))
+    return found
 
 
 def _disagreement(odd, reports):

@@ -12,6 +12,7 @@ import contextlib
 import re
 import signal
 import sys
+from typing import NamedTuple
 
 _ECHO = re.compile(
     r"\[\S+\] (Connection|Read error|Write error|.*Broken pipe|Timed out|.*[Rr]eset)|Rank \d+ successfully reached"
@@ -26,15 +27,31 @@ class _Told:
     `kind`: "raised", "died", "deadlock", "timeout", "disagree", "memory limit" or "interrupted"; `rank` and `type`: who
     raised what, where somebody did; `cause`: the one sentence; `cycle`: the ranks that wait for one another; `kept`:
     whether the workers and their state were kept; `result`: what the ranks returned, where all stopped when asked to.
+    `stuck`: rank -> Waiting, of every rank that could not go on; `calls`: rank -> (its latest collective, where in the
+    program), of ranks that disagree.
     """
 
-    def __init__(self, text, kind="raised", rank=None, type=None, cause="", cycle=(), kept=True, result=None):
+    def __init__(self, text, kind="raised", rank=None, type=None, cause="", cycle=(), kept=True, result=None,
+                 stuck=None, calls=None):  # fmt: skip
         super().__init__(text)
         self.kind, self.rank, self.type, self.cause = kind, rank, type, cause
         self.cycle, self.kept, self.result = tuple(cycle), kept, result
+        self.stuck, self.calls = stuck or {}, calls or {}
 
     def _render_traceback_(self):
         return str(self).splitlines()
+
+
+class Waiting(NamedTuple):
+    """A rank that could not go on: it waits for `peer` in its `number`-th send to it, or receive from it (`kind`).
+
+    In a collective `kind` is its name and `peer` the first rank that is missing. at: the line, as the story has it.
+    """
+
+    kind: str
+    peer: int
+    number: int
+    at: str
 
 
 class RemoteError(_Told, RuntimeError):

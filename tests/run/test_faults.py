@@ -439,3 +439,53 @@ def test_stopped_while_the_workers_start():
         with pytest.raises(RemoteInterrupt):
             run.result(30)
         assert pool.run(lambda w: w.rank) == [0, 1]
+
+
+def two_swap_behind_two(w):
+    """Ranks 2 and 3 wait for each other; 0 waits for 1, and 1 for 2."""
+    if w.rank == 0:
+        w.send(torch.ones(1), to=1)
+    return w.recv(source=(1, 2, 3, 2)[w.rank])
+
+
+def test_who_stands_where_is_told_of_every_rank(four):
+    with pytest.raises(RemoteError, match="deadlock: rank 2 waits for rank 3, 3 for 2") as caught:
+        four.run(two_swap_behind_two)
+    assert caught.value.cycle == (2, 3)
+    assert {rank: one[:3] for rank, one in caught.value.stuck.items()} == {
+        0: ("recv", 1, 1), 1: ("recv", 2, 1), 2: ("recv", 3, 1), 3: ("recv", 2, 1),
+    }  # fmt: skip
+    assert all("in two_swap_behind_two: return w.recv" in one.at for one in caught.value.stuck.values())
+    assert_well(four)
+
+
+def test_a_timeout_names_the_circle_too(four):
+    with pytest.raises(RemoteError, match="timeout: not done after 0.2 s: rank 2 waits for rank 3, 3 for 2") as caught:
+        four.run(two_swap_behind_two, timeout=0.2)
+    assert (caught.value.kind, caught.value.cycle, list(caught.value.stuck)) == ("timeout", (2, 3), [0, 1, 2, 3])
+    assert_well(four)
+
+
+def test_a_timeout_without_a_circle_names_none(four):
+    with pytest.raises(RemoteError, match="^timeout: not done after 0.2 s\n") as caught:
+        four.run(endless_loop, timeout=0.2)
+    assert (caught.value.cycle, caught.value.stuck) == ((), {})
+    assert_well(four)
+
+
+def test_a_disagreement_knows_what_each_rank_called_and_where(four):
+    def three_and_one(w):
+        if w.rank == 3:
+            return w.axis().broadcast(torch.ones(4))
+        return w.axis().all_reduce(torch.ones(4))
+
+    with pytest.raises(RemoteError, match="the ranks disagree on collective") as caught:
+        four.run(three_and_one)
+    assert caught.value.kind == "disagree"
+    assert {rank: call for rank, (call, _) in caught.value.calls.items()} == {
+        **dict.fromkeys(range(3), "all_reduce sum of [4] float32"), 3: "broadcast from 0 of [4] float32",
+    }  # fmt: skip
+    assert [place.rsplit("w.axis().", 1)[1] for _, place in caught.value.calls.values()] == [
+        *["all_reduce(torch.ones(4))"] * 3, "broadcast(torch.ones(4))",
+    ]  # fmt: skip
+    assert_well(four)
