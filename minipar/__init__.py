@@ -46,6 +46,8 @@ _HOME = {
     "minipar.view.strip": "strip",
     "minipar.view.traffic": "traffic",
     "minipar.view.edit": "edit",
+    "minipar.view.board": "board",
+    "minipar.learn.levels": "puzzle",
 }
 _WHERE = {word: module for module, words in _HOME.items() for word in words.split()}
 _FLOORS = {
