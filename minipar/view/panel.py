@@ -10,6 +10,7 @@ import enum
 import functools
 from dataclasses import dataclass
 
+from minipar.plan.actions import Op, keeps
 from minipar.plan.trace import MEMORY_KINDS, Trace
 from minipar.view import words
 
@@ -31,6 +32,9 @@ class Strip(enum.Enum):
         """Whether it shows how many are held, and not bytes."""
         return self in (Strip.IN_FLIGHT, Strip.SHARES)
 
+
+#: What a strip of microbatches is made of where backwards are split, from bottom to top.
+HALVES = ("waits for I", "waits for W")
 
 
 @dataclass(frozen=True)
@@ -110,10 +114,15 @@ class Panel:
         return tuple(max((sum(row[1:]) for row in rows), default=0) for rows in self.steps)
 
     @functools.cached_property
+    def halved(self) -> bool:
+        """Whether some backward of the trace is in two halves: then a strip shows what waits for I and what for W."""
+        return any(span.what.op is Op.W for span in self.trace.actions())
+
+    @functools.cached_property
     def names(self) -> tuple[str, ...]:
         """The kinds stacked in the strips, bottom to top; only those that are there."""
         if self.strip.counts:
-            return ("in flight",)
+            return HALVES if self.halved else ("in flight",)
         present = {sample.kind for row in self.trace.ledger for sample in row if sample.bytes}
         return tuple(kind for kind in MEMORY_KINDS if kind in present) + tuple(sorted(present - set(MEMORY_KINDS)))
 
@@ -123,7 +132,8 @@ class Panel:
         start, ranks = self.trace.start, range(self.trace.ranks)
         if self.strip.counts:
             each = self.trace.ranks / self.trace.stages if self.strip is Strip.SHARES else 1
-            return [[(time - start, count * each) for time, count in self.trace.in_flight(rank)] for rank in ranks]
+            held = [halves(self.trace, rank) if self.halved else self.trace.in_flight(rank) for rank in ranks]
+            return [[(time - start, *(count * each for count in counts)) for time, *counts in row] for row in held]
         return [
             [(time - start, *(held.get(kind, 0) for kind in self.names)) for time, held in self.trace.memory(rank)]
             for rank in ranks
@@ -146,3 +156,25 @@ def strip_for(trace: Trace) -> Strip:
     if any(trace.ledger):
         return Strip.MEMORY
     return Strip.IN_FLIGHT if trace.microbatches else Strip.NOTHING
+
+
+def halves(trace: Trace, rank: int) -> list[tuple[float, int, int]]:
+    """(time, microbatches held whose I has not ended, those that only wait for their W) of one rank, from then on.
+
+    The two add up to `trace.in_flight`: a weight gradient that waits keeps what it needs.
+    """
+    changes = []
+    for span in trace.actions(rank):
+        moved = {Op.I: 1, Op.W: -1}.get(span.what.op, 0)
+        if moved:
+            changes.append((span.end, 0, moved))
+        held = keeps(span.what)
+        if held:
+            changes.append((span.start if held > 0 else span.end, held, 0))
+    whole, parked, steps = 0, 0, []
+    for time, held, moved in sorted(changes):
+        whole, parked = whole + held, parked + moved
+        if steps and steps[-1][0] == time:
+            steps.pop()
+        steps.append((time, whole - parked, parked))
+    return steps

@@ -184,9 +184,9 @@ def _note(text: str, x: float, y: float, size: int, colour: str, axis: str) -> d
 
 
 def _strip_title(panel: Panel) -> str:
-    """What the strips show; kinds of memory with a square of their colour."""
+    """What the strips show; kinds of memory, and halves of a split backward, with a square of their colour."""
     kinds = ""
-    if panel.strip is Strip.MEMORY:
+    if panel.strip is Strip.MEMORY or len(panel.names) > 1:
         colours = [PALETTE.memory.get(name, PALETTE.memory["parameter"]).fill for name in panel.names]
         pairs = zip(colours, panel.names, strict=True)
         kinds = ":  " + "   ".join(f"<span style='color:{colour}'>■</span> {name}" for colour, name in pairs)

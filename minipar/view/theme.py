@@ -77,6 +77,8 @@ PALETTE = Palette(
         "activation": Paint(BLUE, WHITE),
         "communication": Paint(PURPLE, BLACK),
         "in flight": Paint(PALE, BLACK),
+        "waits for I": Paint(PALE, BLACK),
+        "waits for W": Paint(GREEN, BLACK),
     },
     paper="#FFFFFF",
     ink="#1F1F1F",

@@ -490,7 +490,9 @@ function units({ ctx, theme }, steps, x, y, panel) {
   ctx.beginPath();
   for (let i = 0; i < rows; i++) {
     const from = x(at[i * width]), to = x(i + 1 < rows ? at[(i + 1) * width] : panel.end);
-    for (let unit = 1; unit < at[i * width + 1]; unit++) { ctx.moveTo(from, y(unit)); ctx.lineTo(to, y(unit)); }
+    let held = 0;
+    for (let column = 1; column < width; column++) held += at[i * width + column];
+    for (let unit = 1; unit < held; unit++) { ctx.moveTo(from, y(unit)); ctx.lineTo(to, y(unit)); }
   }
   ctx.stroke();
   ctx.globalAlpha = 1;
@@ -534,7 +536,7 @@ function stripHead(scene, panel) {
   const strip = panel.strip;
   ctx.font = `${SMALL}px ${theme.family}`;
   const parts = [{ words: strip.title, width: ctx.measureText(strip.title).width + 16 }];
-  for (const name of strip.counts ? [] : strip.names)
+  for (const name of strip.counts && strip.names.length === 1 ? [] : strip.names)
     parts.push({ words: name, paint: paintOf(scene, name), width: ctx.measureText(name).width + 32 });
   if (strip.capLabel) parts.push({ words: strip.capLabel, cap: true, width: ctx.measureText(strip.capLabel).width + 40 });
   return { parts, wide: parts.reduce((sum, part) => sum + part.width, 0) };
@@ -767,8 +769,9 @@ function readStrip(panel, rank, time) {
   while (row + 1 < rows && at[(row + 1) * width] <= time) row++;
   const held = panel.strip.names.map((name, column) => [name, row < 0 ? 0 : at[row * width + 1 + column]]);
   const when = `Rank ${rank} at ${say(panel.unit, time)}: `;
-  if (panel.strip.counts) return `${when}${held[0][1]} ${shared(panel) ? "in flight, in shares of a whole rank" : `microbatch${held[0][1] === 1 ? "" : "es"} in flight`} (${panel.strip.peaks[rank]}).`;
   const sum = held.reduce((total, [, bytes]) => total + bytes, 0);
+  const waiting = held.length > 1 && held[1][1] ? `, ${held[1][1]} of them waiting for W` : "";
+  if (panel.strip.counts) return `${when}${sum} ${shared(panel) ? "in flight, in shares of a whole rank" : `microbatch${sum === 1 ? "" : "es"} in flight`}${waiting} (${panel.strip.peaks[rank]}).`;
   return `${when}${amount(sum)} held: ${held.filter(([, bytes]) => bytes > 0).map(([name, bytes]) => `${name} ${amount(bytes)}`).join(", ")}.`;
 }
 

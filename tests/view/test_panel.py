@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from minipar.plan.schedules import gpipe, interleaved_1f1b, one_f_one_b
+from minipar.plan.schedules import gpipe, interleaved_1f1b, one_f_one_b, zb_h1
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Sample, Span, Trace
 from minipar.view.panel import Panel, Strip, strip_for
@@ -34,6 +34,17 @@ def test_peaks_in_flight_beside_the_strips():
     assert panel.top == 4
     assert panel.cap_label == "cap 6"
     assert panel.busy(0) == "busy 73 %"
+
+
+def test_a_split_backward_shows_what_waits_for_i_and_what_for_w():
+    trace = predict(zb_h1(4, 8))
+    panel = Panel(trace, strip=Strip.IN_FLIGHT)
+    assert panel.names == ("waits for I", "waits for W")
+    assert [panel.peak(rank) for rank in range(4)] == ["peak 4"] * 4
+    assert [max(row[2] for row in rows) for rows in panel.steps] == [1, 2, 3, 4]
+    for rank, rows in enumerate(panel.steps):
+        held = dict(trace.in_flight(rank))
+        assert [held.get(time, a + b) for time, a, b in rows] == [a + b for _, a, b in rows]
 
 
 def test_bytes_by_kind_bottom_to_top():
