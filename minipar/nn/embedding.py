@@ -10,10 +10,6 @@ Sliced, each rank holds the rows of some words (plan/slices.py, `padded`):
     embedding   my words' rows, 0 for the others' ──reduce──► x + positions        one rank has the row, the rest add 0
     head        norm ──copy── my words' rows ──► my words' logits                  they stay apart: loss.py
 """
-
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor, nn
 
 from minipar.nn.axes import ALONE, Axes, place, size
@@ -37,7 +33,7 @@ class Embedding(nn.Module):
         """[batch, seq] integers -> [batch, seq, hidden]. More positions than the context are refused."""
         seq, (context, hidden) = tokens.shape[1], self.position.weight.shape
         _require_room(seq, context)
-        return self.dropout(self.token(tokens) + self.position.weight[:seq], range(seq), range(hidden))
+        return self.dropout(self.token(tokens) + self.position.rows(range(seq)), range(seq), range(hidden))
 
 
 class VocabParallelEmbedding(nn.Module):
@@ -74,7 +70,7 @@ class VocabParallelEmbedding(nn.Module):
             x, sequence_parallel = self.mine(tokens), axes.sequence_parallel
             x = reduce_scatter(axes.tensor, x, SEQUENCE) if sequence_parallel else reduce(axes.tensor, x)
         places = axes.stream_positions(x.shape[1])
-        return self.dropout(x + _rows(self.position.weight, places), places, range(hidden))
+        return self.dropout(x + self.position.rows(places), places, range(hidden))
 
     def mine(self, tokens: Tensor) -> Tensor:
         """[batch, seq, hidden]: the vectors of my words, and 0 wherever another rank's word stands."""
@@ -123,13 +119,6 @@ class ParallelHead(nn.Module):
         with axes.billed(self.billed_as):
             (logits,) = columns(axes.tensor, self.norm(x), [self.output], axes.overlap, axes.sequence_parallel)
         return logits
-
-
-def _rows(table: Tensor, positions: Sequence[int]) -> Tensor:
-    """The rows of these positions; a view where they stand in a row."""
-    if isinstance(positions, range) and positions.step == 1:
-        return table[positions.start : positions.stop]
-    return table[torch.tensor(positions, device=table.device)]
 
 
 def _require_room(seq: int, context: int) -> None:

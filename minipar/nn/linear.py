@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from minipar.nn.axes import place, size
+from minipar.nn.postponed import looked_up, plus, product, wanted
 from minipar.nn.regions import all_gather, copy, gather, reduce, reduce_scatter, scatter
 from minipar.nn.state import take
 from minipar.plan.slices import Cut, column_cuts, even, row_cuts
@@ -30,6 +31,8 @@ SEQUENCE = -2  # the dimension of tokens in [..., seq, hidden]
 class Linear(nn.Module):
     """[..., inputs] -> [..., outputs]. Not filled."""
 
+    later = None  # where W's work is left, if the stage splits its backward (postponed.py)
+
     def __init__(self, inputs: int, outputs: int, bias: bool = True):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
@@ -37,7 +40,13 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[..., inputs] -> [..., outputs]."""
-        return linear(x, self.weight, self.bias)
+        return self.product(x, self.bias)
+
+    def product(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """[..., inputs] -> [..., outputs], with this bias or none; the weight's gradient may be postponed."""
+        if wanted(self.later, self.weight):
+            return product(self.later, x, self.weight, bias)
+        return linear(x, self.weight, bias)
 
 
 class ColumnParallelLinear(Linear):
@@ -101,22 +110,25 @@ class RowParallelLinear(Linear):
         """x is what a column layer made: this rank's part of the inputs."""
         if not self.input_is_parallel:
             x = scatter(self.axis, x)
-        y = linear(x, self.weight)
+        y = self.product(x)
         y = reduce_scatter(self.axis, y, SEQUENCE) if self.sequence_parallel else reduce(self.axis, y)
-        return y if self.bias is None else y + self.bias
+        if self.bias is None:
+            return y
+        return plus(self.later, y, self.bias) if wanted(self.later, self.bias) else y + self.bias
 
 
 def columns(axis, x: Tensor, layers: Sequence[Linear], overlap: bool = False, sequence_parallel: bool = False):
     """What each of these column slices makes of the same x: one door for all of them, so one sum in the backward."""
-    if overlap and size(axis) > 1 and not sequence_parallel:
+    halved = wanted(layers[0].later, layers[0].weight)  # then there is no weight gradient in I to overlap with
+    if overlap and size(axis) > 1 and not sequence_parallel and not halved:
         weights, biases = [layer.weight for layer in layers], [layer.bias for layer in layers]
         return _Overlapped.apply(axis, x, *weights, *biases)
     x = all_gather(axis, x, SEQUENCE) if sequence_parallel else copy(axis, x)
-    return [linear(x, layer.weight, layer.bias) for layer in layers]
+    return [layer.product(x, layer.bias) for layer in layers]
 
 
 class _Overlapped(torch.autograd.Function):
-    """Column slices whose backward does two things at once:
+    """Column slices whose whole backward does two things at once:
 
         gradient of x      ──► all-reduce under way ─────────────► wait, done
                                gradients of weight and bias
@@ -149,10 +161,22 @@ class _Overlapped(torch.autograd.Function):
 class Table(nn.Module):
     """A learned vector for each of `rows` numbers. Not filled."""
 
+    later = None
+
     def __init__(self, rows: int, width: int):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(rows, width))
 
     def forward(self, numbers: Tensor) -> Tensor:
         """Integers of any shape [...] -> [..., width]."""
+        if wanted(self.later, self.weight):
+            return looked_up(self.later, numbers, self.weight)
         return nn.functional.embedding(numbers, self.weight)
+
+    def rows(self, numbers: Sequence[int]) -> Tensor:
+        """[len(numbers), width]; a view where they stand in a row."""
+        if wanted(self.later, self.weight):
+            return looked_up(self.later, torch.tensor(numbers, device=self.weight.device), self.weight)
+        if isinstance(numbers, range) and numbers.step == 1:
+            return self.weight[numbers.start : numbers.stop]
+        return self.weight[torch.tensor(numbers, device=self.weight.device)]

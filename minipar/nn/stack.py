@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from minipar.nn.axes import size
 from minipar.nn.gpt import Layers
+from minipar.nn.postponed import adopt
 
 
 class Stack:
@@ -37,10 +38,13 @@ class Stack:
         return self._costs
 
     def build(self, indices: Iterable[int], device="cpu", axes=None) -> Layers:
-        """Copies of these layers, parameters named `layers.<index>.<name>`. Axes that would cut them are refused."""
+        """Copies of these layers, parameters named `layers.<index>.<name>`. Axes that would cut them are refused.
+
+        Plain torch layers among them are made able to split their backward (`postponed.adopt`).
+        """
         if axes is not None and max(size(axes.tensor), size(axes.context)) > 1:
             raise ValueError("A Stack's layers are whole: only a pipe and a data axis can share it. A GPT has slices.")
-        return Layers({index: copy.deepcopy(self.layers[index]).to(device) for index in indices})
+        return Layers({index: adopt(copy.deepcopy(self.layers[index])).to(device) for index in indices})
 
     def whole(self, device="cpu") -> Layers:
         """All layers in one process."""

@@ -35,6 +35,9 @@ class NoLedger:
     def watch(self, module):
         """See `Ledger.watch`."""
 
+    def gradient_exists(self, parameter):
+        """See `Ledger.gradient_exists`."""
+
     def drop_gradient(self, parameter):
         """See `Ledger.drop_gradient`."""
 
@@ -101,9 +104,10 @@ class Ledger:
         for tensor in (*module.parameters(), *module.buffers()):
             self.hold(tensor, PARAMETER)
         for parameter in module.parameters():
-            self._hooks.append(parameter.register_post_accumulate_grad_hook(self._gradient_exists))
+            self._hooks.append(parameter.register_post_accumulate_grad_hook(self.gradient_exists))
 
-    def _gradient_exists(self, parameter: Tensor) -> None:
+    def gradient_exists(self, parameter: Tensor) -> None:
+        """This parameter has a gradient, perhaps since now. Autograd says it by itself; who writes one must say it."""
         if id(parameter) not in self._gradients:
             self._gradients[id(parameter)] = self.hold(parameter.grad, GRADIENT)
 

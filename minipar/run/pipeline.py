@@ -32,6 +32,9 @@ class Pipeline:
         self.mail = Mail(w, lowered, forms, pacer)
         self.values: dict[Value, torch.Tensor] = {}  # made here, not yet sent or read by another stage here
         self.steps = _plan(lowered, w.rank)
+        for number, stage in stages.items():
+            stage.halve(step.microbatch for step in lowered.programs[w.rank]
+                        if isinstance(step, Action) and step.op is Op.I and step.stage == number)  # fmt: skip
 
     def run(self) -> None:
         """Walk the program once. The stages must have been fed. Gradients and losses stay in the stages."""
@@ -55,11 +58,10 @@ class Pipeline:
                 made = stage.forward(action.microbatch, given)
             case Op.B:
                 made = stage.backward(action.microbatch, given)
-            case Op.I | Op.W:  # the split backward: stage.backward_input and stage.backward_weight will stand here
-                whole = Op.B(action.stage, action.microbatch)
-                raise NotImplementedError(
-                    f"{action} is half a backward, which is not built yet: write {whole} instead."
-                )
+            case Op.I:
+                made = stage.backward_input(action.microbatch, given)
+            case Op.W:
+                made = stage.backward_weight(action.microbatch)
         note = self.pacer.finish(action, start) if self.pacer is not None else ""
         recorder.add(action, start, recorder.mark(), note)
         memory = recorder.memory

@@ -13,7 +13,8 @@ from torch.nn.functional import mse_loss
 import minipar
 from minipar.nn.gpt import GPT
 from minipar.nn.stack import Stack
-from minipar.nn.text import Batch, text_batch
+from minipar.nn.text import Batch, Text, text_batch
+from minipar.plan.schedules import CATALOGUE
 from minipar.run.pool import WorkerPool
 from minipar.run.training import train_step
 
@@ -56,11 +57,72 @@ def test_in_nccls_order_on_two_axes(ordered, mesh, options):
     assert minipar.same_gradients(model, train_step(ordered, plan, model, text_batch(6, 8)), tolerance=1e-10)
 
 
+# ---- the whole catalogue, where backwards are in halves and ranks hold several stages
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_schedule_trains_the_one_process_model(pool, ordered, name, ranks, tied):
+    model = GPT(layers=6, hidden=16, heads=2, context=8, tied=tied, recompute=not tied, dtype="float64")
+    plan = minipar.Plan(minipar.Mesh(pipe=ranks), CATALOGUE[name](ranks, 5))
+    for workers in (pool, ordered):
+        step = train_step(workers, plan, model, text_batch(9, 8))
+        assert minipar.same_gradients(model, step, tolerance=1e-10)
+        assert [step.trace.order(rank) for rank in range(ranks)] == list(plan.schedule.programs)
+        assert step.trace.peak_in_flight == minipar.predict(plan.schedule).peak_in_flight
+        held = [step.trace.memory(rank)[-1][1] for rank in range(ranks)]
+        assert all(end["activation"] == end.get("communication", 0) == 0 for end in held)
+
+
+HALVED_MESHES = [
+    (minipar.Mesh(pipe=2, tensor=2), {}),
+    (minipar.Mesh(pipe=2, tensor=2), {"sequence_parallel": True, "collectives": "ring"}),
+    (minipar.Mesh(tensor=2, pipe=2), {"overlap": True}),
+    (minipar.Mesh(pipe=2, context=2), {}),
+    (minipar.Mesh(data=2, pipe=2), {}),
+]
+
+
+@pytest.mark.parametrize("name", ["zb_h2", "zb_v", "interleaved_zero_bubble"])
+@pytest.mark.parametrize(("mesh", "options"), HALVED_MESHES, ids=map(repr, HALVED_MESHES))
+def test_halves_of_sliced_layers(pool, mesh, options, name):
+    model = GPT(layers=4, hidden=16, heads=4, kv_heads=2, context=8, tied=True, dtype="float64")
+    plan = minipar.Plan(mesh, CATALOGUE[name](2, 3), **options)
+    assert minipar.same_gradients(model, train_step(pool, plan, model, text_batch(6, 8)), tolerance=1e-10)
+
+
+def test_many_steps_of_a_schedule_in_halves(pool):
+    """The weights of twenty steps, and with them whatever a step might leave for the next one."""
+    model, data = GPT(layers=4, hidden=16, heads=2, context=8, tied=True, dtype="float64"), Text(6, 8)
+    losses = [
+        minipar.train(pool, minipar.Plan(minipar.Mesh(pipe=2), build(2, 4)), model, data, steps=20).losses
+        for build in (minipar.gpipe, minipar.zb_v)
+    ]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-10)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_what_i_leaves_for_w_is_on_the_ledger(pool, split):
+    """A forward holds the same either way; after I some of it is left, after W none."""
+    model = GPT(layers=2, hidden=16, heads=2, context=8)
+    plan = minipar.Plan(minipar.Mesh(pipe=1), minipar.Schedule.parse("0F0 0I0 0W0" if split else "0F0 0B0"))
+    trace = train_step(pool, plan, model, text_batch(4, 8)).trace
+    f, *rest = trace.actions(0)
+    held = {time: kinds.get("activation", 0) for time, kinds in trace.memory(0)}
+    assert max(held.values()) == pytest.approx(model.activation_bytes(range(4), 4), rel=0.2)
+    at = lambda moment: [size for time, size in held.items() if time <= moment][-1]  # noqa: E731
+    assert at(f.end) > 0 and at(rest[-1].end) == 0
+    if split:
+        assert 0 < at(rest[0].end) < max(held.values())
+
+
 def test_any_list_of_modules(pool):
     model, rows = mlp(), torch.randn(12, 6, dtype=torch.float64)
-    plan = minipar.Plan(minipar.Mesh(pipe=4), minipar.one_f_one_b(4, 5))
-    step = train_step(pool, plan, model, Batch(rows, rows.flip(0)))
-    assert minipar.same_gradients(model, step, tolerance=1e-10)
+    for build in (minipar.one_f_one_b, minipar.zb_v):
+        plan = minipar.Plan(minipar.Mesh(pipe=4), build(4, 5))
+        step = train_step(pool, plan, model, Batch(rows, rows.flip(0)))
+        assert minipar.same_gradients(model, step, tolerance=1e-10)
 
 
 def test_an_order_written_by_hand_is_the_order_that_runs(pool):

@@ -64,12 +64,6 @@ def test_more_microbatches_than_texts_are_refused(pool):
     assert str(refusal.value) == "5 microbatches cannot be cut from a batch of 4: each needs at least one text."
 
 
-def test_half_backwards_are_refused_for_now(pool):
-    schedule = minipar.Schedule.parse("0F0 0I0 0W0", name="split")
-    with pytest.raises(RemoteError, match="0I0 is half a backward, which is not built yet: write 0B0 instead."):
-        minipar.train_step(pool, minipar.Plan(minipar.Mesh(pipe=1), schedule), GPT(**SMALL), text_batch(4, 8))
-
-
 def test_same_gradients_names_the_first_that_differs(pool):
     model = GPT(**SMALL)
     step = minipar.train_step(pool, plan_of("GPipe", 2, 2), model, text_batch(4, 8))
