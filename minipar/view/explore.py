@@ -3,6 +3,7 @@
 explore.pipeline(ranks=4, microbatches=8)    schedule, sizes and costs against time, idle share and memory
 explore.cap(cap=4)                           GPipe and 1F1B under a cap on activations
 explore.memory(batch=8)                      what fills a device
+explore.chunks(hop=0.5, chunks=2)            several chunks a rank against 1F1B, over the price of a message
 explore.cards(10_000_000_000)                parameters against a row of real cards
 explore.split(costs, parts=4)                where to cut a list of layers
 explore.deal(ranks=4, positions=1024)        who computes which part of the causal triangle, and who waits
@@ -17,6 +18,7 @@ explore.ping(pool)                           what a message costs here (this one
 
 from minipar.view.explore_cap import cap, largest_under
 from minipar.view.explore_cards import cards
+from minipar.view.explore_chunks import chunks, where_it_loses
 from minipar.view.explore_deal import deal, slowest_of
 from minipar.view.explore_experts import experts, no_bytes_then_twice
 from minipar.view.explore_heads import heads, largest_ranks
@@ -37,6 +39,7 @@ __all__ = [
     "busiest_inside",
     "cap",
     "cards",
+    "chunks",
     "deal",
     "experts",
     "heads",
@@ -57,4 +60,5 @@ __all__ = [
     "twice_its_wait",
     "two_ways_under_the_cap",
     "until_it_pays",
+    "where_it_loses",
 ]
