@@ -120,10 +120,11 @@ def lab(options, rest):
 
 
 def test_words(rest, root=ROOT):
-    """The words for pytest: everything, or only the files and folders that are named."""
+    """The words for pytest: everything, in two processes file by file, or only the files and folders that are named."""
     named = [word for word in rest if not word.startswith("-") and (root / word.split("::")[0]).exists()]
+    beside = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     return [
-        *([] if named else ["tests", "notebooks"]),
+        *([] if named else ["tests", "notebooks", *beside]),
         "--nbval",
         "--nbval-current-env",
         "--nbval-sanitize-with=tests/nbval_sanitize.cfg",

@@ -9,10 +9,16 @@ import pytest
 def pytest_configure(config):
     """Plain `pytest` behaves as `minipar test` does: it leaves the person's own progress alone, and is quick."""
     os.environ.setdefault("MINIPAR_PACE", "fast")
-    if "MINIPAR_STATE" not in os.environ:
+    if "MINIPAR_STATE" not in os.environ or hasattr(config, "workerinput"):  # each process of a run has its own
         folder = tempfile.TemporaryDirectory(prefix="minipar-")
         config.add_cleanup(folder.cleanup)
         os.environ["MINIPAR_STATE"] = folder.name
+
+
+def pytest_collection_modifyitems(items):
+    """What waits longest comes first, so that it runs beside all the rest: the browser, then whole lessons."""
+    slow = ("tests/browser/", "tests/lessons/", "notebooks/")
+    items.sort(key=lambda item: next((at for at, name in enumerate(slow) if item.nodeid.startswith(name)), len(slow)))
 
 
 @pytest.fixture(scope="session")

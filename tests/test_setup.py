@@ -381,10 +381,12 @@ def test_a_port_in_use_is_one_sentence():
 
 def test_one_pytest_run_over_everything():
     words = front.test_words([])
-    assert words[:3] == ["tests", "notebooks", "--nbval"] and "--nbval-lax" not in words
+    assert words[:2] == ["tests", "notebooks"] and "--nbval" in words and "--nbval-lax" not in words
     assert "--nbval-sanitize-with=tests/nbval_sanitize.cfg" in words
+    assert words[words.index("-n") + 1] == "2" and words[words.index("--dist") + 1] == "loadfile"
     assert front.test_words(["-x", "-k", "deadlock"])[:2] == ["tests", "notebooks"]
-    assert "tests" not in front.test_words(["tests/test_setup.py::test_satisfies"])
+    one = front.test_words(["tests/test_setup.py::test_satisfies"])
+    assert "tests" not in one and "-n" not in one
 
 
 def test_test_has_its_own_progress_file_and_short_paces(monkeypatch):
