@@ -18,7 +18,7 @@ from minipar.plan.schedule import Schedule
 class Wait(NamedTuple):
     """A rank that cannot go on: after `done` actions it stands at `step` and waits for rank `peer` (None: for nobody).
 
-    words: "rank 0 waits at 0B0 for 1B0 of rank 1". maker: the action that makes the value it lacks or holds out, if any.
+    words: "rank 0 waits at 0B0 for 1B0 of rank 1". maker: what makes the value it lacks or holds out.
     """
 
     rank: int

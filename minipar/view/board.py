@@ -140,7 +140,7 @@ def span_of(end: float) -> float:
 
 
 class Board:
-    """A schedule on the grid. `.trace`: what of it runs; `.waits`: who waits for whom; `.circle`: the ranks in a ring."""
+    """A schedule on the grid. `.trace`: what of it runs; `.waits`: who waits; `.circle`: the ranks in a ring."""
 
     def __init__(self, schedule: Schedule, cost: Cost, unbuffered: bool, title: str):
         self.schedule, self.cost, self.unbuffered = schedule, cost, unbuffered

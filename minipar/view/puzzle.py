@@ -61,6 +61,7 @@ class Puzzle:
         self._boards: list[Programs] = [puzzle.start(one.rules).programs for one in self.levels]
         self._floats, self._packed, self._rows = numbers(()), (), []
         self._thread: threading.Thread | None = None
+        self.busy = False  # whether a real run is going on
         self.view, self.under = Grid(), widgets.VBox([])
         self.view.on_msg(self._told)
         self.panel = widgets.VBox([self.view, self.under], layout=widgets.Layout(width="100%", overflow="hidden"))
@@ -178,18 +179,15 @@ class Puzzle:
 
     # -- for real --------------------------------------------------------------------------------------------------
 
-    @property
-    def busy(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
-
     def _do_run(self) -> None:
         if self._run is None or self.busy or not self.position.complete:
             return
+        self.busy = True
+        self._say("Running your order on real processes, paced …", "")
         context = contextvars.copy_context()
         work = (self._carry_out, self.schedule, self.level.rules.cost)
         self._thread = threading.Thread(target=context.run, args=work, name="board", daemon=True)
         self._thread.start()
-        self._say("Running your order on real processes, paced …", "")
 
     def _do_stop(self) -> None:
         if self.busy and self._stop is not None:
@@ -201,9 +199,11 @@ class Puzzle:
         try:
             measured = self._run(schedule, cost)
         except BaseException as error:  # nothing else would show it
-            self._thread = None
-            return self._say(f"The run ended: {error or type(error).__name__}", "bad")
-        self._thread = None
+            self.busy = False
+            return self._say(f"The run ended: {str(error) or type(error).__name__}", "bad")
+        self.busy = False
+        if schedule.programs != self.position.programs:
+            return self._say("The run has ended; the board has changed since, so nothing is laid over it.", "")
         ran = [measured.order(rank) == program for rank, program in enumerate(schedule.programs)]
         self.under.children = (compare(predict(schedule, cost), measured, title="Your schedule, for real"),)
         same = "in the order you laid" if all(ran) else f"but rank {ran.index(False)} ran another order"

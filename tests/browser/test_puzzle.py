@@ -201,7 +201,7 @@ def test_hint_fill_why_and_path(board, page):
     keys = page.page.keyboard
     board.canvas.focus()
     keys.press("h")
-    board.says("Hint: Rank 3 has room for one: it must turn round at once.")
+    board.says("Hint: Rank 3 has room for one: it must turn round at once. (3 warm-ups everywhere: 30.)")
     keys.press("h")
     board.says("Place 0F0 on rank 0 next.")
     keys.press("a")
