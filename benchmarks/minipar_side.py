@@ -5,18 +5,31 @@ import torch.distributed as dist
 
 import minipar
 from benchmarks.workload import CASES, cut, time_steps
+from minipar.nn.postponed import adopt
+from minipar.plan.schedules import CATALOGUE
 from minipar.run.part import Part
 
 MICROBATCHES = 8
 SCHEDULES = {"gpipe": minipar.gpipe, "one_f_one_b": minipar.one_f_one_b}
 
 
+class Postponing:
+    """A model of the workload whose plain torch layers can split their backward, as those of a Stack can."""
+
+    def __init__(self, model):
+        self.model, self.loss, self.costs = model, model.loss, model.costs
+
+    def build(self, indices, device="cpu"):
+        """The layers with these numbers."""
+        return adopt(self.model.build(indices, device))
+
+
 def prepare(w, case, schedule, recording=False):
     """Build this rank's part and take a first step. Returns its loss and gradients."""
     record(w, recording)
-    model, order = CASES[case], SCHEDULES[schedule](w.ranks, MICROBATCHES)
-    plan = minipar.Plan(mesh=minipar.Mesh(pipe=w.ranks), schedule=order, cuts=tuple(cut(model, w.ranks)))
-    part, batch = Part(w, plan, model), model.batch(MICROBATCHES)
+    model, order = CASES[case], CATALOGUE[schedule](w.ranks, MICROBATCHES)
+    plan = minipar.Plan(mesh=minipar.Mesh(pipe=w.ranks), schedule=order, cuts=tuple(cut(model, order.stages)))
+    part, batch = Part(w, plan, Postponing(model)), model.batch(MICROBATCHES)
     part.watch()
     part.prepare(batch)
     w.state["benchmark"] = part, batch

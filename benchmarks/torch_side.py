@@ -1,21 +1,25 @@
 """How does torch.distributed.pipelining run the same step?
 
-The peer of benchmarks/pipeline.py, a program of its own: it reads one request a line (JSON) and answers each with one.
-Its ranks are plain processes, started as minipar starts its own (a fork server with torch preloaded) and with as many
-threads; nothing of minipar is in them. What would only slow it down is off: outputs are not merged, gradients are not
-scaled afterwards (the loss is, as in minipar), and torch's objects are kept from the garbage collector, as in minipar.
+The peer of benchmarks/pipeline.py and schedules.py, a program of its own: it reads one request a line (JSON) and
+answers each with one. Its ranks are plain processes, started as minipar starts its own (a fork server with torch
+preloaded) and with as many threads; nothing of minipar is in them. What would only slow it down is off: outputs are not
+merged, gradients are not scaled afterwards (the loss is, as in minipar), and torch's objects are kept from the garbage
+collector, as in minipar.
 """
 
+import csv
 import gc
 import json
 import multiprocessing
 import os
+import re
 import sys
 import tempfile
 
 import torch
 import torch.distributed as dist
 from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe
+from torch.distributed.pipelining.schedules import _PipelineScheduleRuntime
 
 from benchmarks.workload import CASES, cut, forget, summed_up, time_steps
 
@@ -34,29 +38,48 @@ class Rank:
         self.rank, self.ranks = rank, ranks
 
     def prepare(self, case, schedule, microbatches):
-        """Build this rank's stage; take a first step, in which torch finds the shapes: its loss and gradients."""
+        """Build this rank's stages; take a first step, in which torch finds the shapes: its loss and gradients.
+
+        schedule: one that torch has a runtime of its own for, or a CSV file for the runtime that reads them.
+        """
         model = CASES[case]
-        self.module = model.build(cut(model, self.ranks)[self.rank])
-        stage = PipelineStage(self.module, self.rank, self.ranks, torch.device("cpu"))
-        form = SCHEDULES[schedule]
-        self.runner = form(stage, microbatches, lambda y, t: model.loss(y, t) / microbatches, scale_grads=False)
+        options = microbatches, lambda y, t: model.loss(y, t) / microbatches
+        if schedule in SCHEDULES:
+            stages = self.stages(model, self.ranks, [self.rank])
+            self.runner = SCHEDULES[schedule](stages[0], *options, scale_grads=False)
+        else:
+            count, mine = placed(schedule, self.rank)
+            stages = self.stages(model, count, mine)
+            self.runner = _PipelineScheduleRuntime(stages, *options, scale_grads=False)
+            self.runner._load_csv(schedule)
+        self.parameters = {name: each for stage in stages for name, each in stage.submod.named_parameters()}
         self.batch, self.losses = model.batch(microbatches), []
+        self.given = (self.batch.inputs,) if any(stage.is_first for stage in stages) else ()
+        last = any(stage.is_last for stage in stages)
+        self.asked = {"target": self.batch.targets, "losses": self.losses} if last else {}
         self.step()
-        gradients = {name: parameter.grad for name, parameter in self.module.named_parameters()}
+        gradients = {name: parameter.grad for name, parameter in self.parameters.items()}
         return sum(loss.item() for loss in self.losses), gradients
 
+    def stages(self, model, count, mine):
+        """torch's stages with these numbers, of so many."""
+        cuts = cut(model, count)
+        return [PipelineStage(model.build(cuts[stage]), stage, count, torch.device("cpu")) for stage in mine]
+
     def step(self):
-        if self.rank == 0:
-            self.runner.step(self.batch.inputs, return_outputs=False)
-        elif self.rank == self.ranks - 1:
-            self.runner.step(target=self.batch.targets, losses=self.losses, return_outputs=False)
-        else:
-            self.runner.step(return_outputs=False)
+        self.runner.step(*self.given, return_outputs=False, **self.asked)
 
     def measure(self, steps, before):
         """`before` steps that do not count, then seconds of `steps` steps."""
-        parameters = list(self.module.parameters())
+        parameters = list(self.parameters.values())
         return time_steps(self.step, lambda: forget(parameters), dist.barrier, before + steps)[before:]
+
+
+def placed(path, rank):
+    """(how many stages a schedule in a CSV file has, those of this rank)."""
+    with open(path, newline="") as file:
+        rows = [{int(re.match(r"\d+", word).group()) for word in row if word} for row in csv.reader(file)]
+    return 1 + max(max(row) for row in rows), sorted(rows[rank])
 
 
 def serve(rank, ranks, store, pipe):
@@ -105,7 +128,7 @@ def main():
                 case ["prepare", *what, file]:
                     parts = ranks.ask("prepare", *what)
                     gradients = {name: gradient for _, own in parts for name, gradient in own.items()}
-                    torch.save((parts[-1][0], gradients), file)
+                    torch.save((sum(loss for loss, _ in parts), gradients), file)
                     answer = None
                 case ["measure", steps, before]:
                     answer = summed_up(ranks.ask("measure", steps, before))
