@@ -130,9 +130,11 @@ class Chunks(Explorer):
         state = self.state
         switches = ", busy sender" if state.busy else ""
         times = ", ".join(f"{one.name} {one.slots:.6g}" for one in lines)
+        *first, last = [str(one.messages) for one in lines]
+        counted = f"{', '.join(first)} and {last}" if first else last
         return (
             f"hop={state.hop:g}, chunks={state.chunks}, microbatches={state.microbatches}{switches}: {times} slots, "
-            f"{', '.join(str(one.messages) for one in lines)} messages"
+            f"{counted} messages"
         )
 
     def figure(self):

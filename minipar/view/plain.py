@@ -5,6 +5,8 @@ template, no identifiers, numbers rounded, the height set. All panels share one 
 its rows of bars and one for its strips, which are polygons drawn between r - 0.42 and r + 0.42.
 """
 
+import re
+
 import plotly.graph_objects as go
 
 from minipar.plan.actions import Action
@@ -215,7 +217,7 @@ GHOST = {"color": "rgba(0,0,0,0.08)", "line": {"color": PALETTE.quiet, "width": 
 def _fit(bar: Rectangle, end: float) -> str:
     """The label, or only its number, or nothing, as the bar has room for it at 12 px."""
     room = (bar.end - bar.start) / end * WIDTH
-    number = bar.label.lstrip("FBIW")
+    number = re.sub(r"^\d*[FBIW](?=\d)", "", bar.label)
     return next((text for text in (bar.label, number) if text and not bar.lane and len(text) * 7.4 + 1 <= room), "")
 
 

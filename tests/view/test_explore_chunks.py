@@ -48,7 +48,7 @@ def test_the_readout_and_the_summary():
     ex = explore.chunks(hop=0.5).set(gpipe=True)
     assert repr(ex) == (
         "Chunks(hop=0.5, chunks=2, microbatches=8: 1F1B 41, two chunks 35.5, GPipe 36 slots, "
-        "48, 112, 48 messages)"
+        "48, 112 and 48 messages)"
     )
     assert ex.readout.facts == [
         ["predicted, in slots", "1F1B 41, two chunks 35.5, GPipe 36"],
