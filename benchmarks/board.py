@@ -9,8 +9,9 @@ A real JupyterLab in Chromium, 8 ranks with 625 microbatches each way: 10,000 ba
     timeline   an arrow key moves the cursor over a trace
     slider     a key on a slider has the kernel send another trace (9,984 bars, predicted beforehand)
 
-The clock runs from the key's event to the end of the frame that shows the last change of the canvas. What is on the
-canvas at the end is checked: its number of bars.
+The clock runs from the key's event to the end of the frame that shows the last change of the canvas, with all that the
+kernel had to say. The first frame after the key, in which a cursor stands on its bar already, is told too. What is on
+the canvas at the end is checked: its number of bars.
 """
 
 import argparse
@@ -21,7 +22,6 @@ from pathlib import Path
 
 import nbformat
 
-from benchmarks.slider import WATCH
 from minipar._browser import LabBrowser
 from minipar._lab import LabServer
 
@@ -53,6 +53,20 @@ ipywidgets.VBox([slider, drawn])
 BARS = "node => node.querySelector('canvas').minipar.bars"
 
 
+# In the page. A frame's animation callbacks come before it is painted; a message posted in them is read after that.
+WATCH = """node => {
+  const after = does => { const line = new MessageChannel(); line.port1.onmessage = does; line.port2.postMessage(0); };
+  let pressed = 0, first = 0, last = 0;
+  document.addEventListener('keydown', event => { pressed = event.timeStamp; first = last = 0; }, true);
+  const changed = () => after(() => { last = performance.now(); first = first || last; });
+  new MutationObserver(changed).observe(node.querySelector('canvas'), { attributeFilter: ['data-rev'] });
+  window.taken = () => new Promise(tell => {
+    const wait = () => {
+      if (last && performance.now() - last > 400) tell([first - pressed, last - pressed]); else setTimeout(wait, 20); };
+    wait(); });
+}"""
+
+
 class Picture:
     """One notebook with one picture, open in Lab."""
 
@@ -69,7 +83,7 @@ class Picture:
         self.odd = False
 
     def press(self):
-        """One key; milliseconds until the picture stood there."""
+        """One key; milliseconds until the picture stood there, and until its last change."""
         if self.name == "slider":
             self.area.locator(".noUi-handle").first.focus()
             self.odd = not self.odd
@@ -105,11 +119,15 @@ def main():
     print(f"{RANKS} ranks, {2 * RANKS * MICROBATCHES:,} bars when full; {chosen.keys} keys a picture")
     print(f"load before: {os.getloadavg()[0]:.1f}", flush=True)
     with tempfile.TemporaryDirectory() as folder, LabServer(Path(folder)) as server, LabBrowser() as browser:
-        print(f"browser: Chromium {browser.browser.version}\n\n            median (quartiles)", flush=True)
+        print(f"browser: Chromium {browser.browser.version}\n")
+        print("             whole picture, median (quartiles)   first frame", flush=True)
         for name, source in (("puzzle", PUZZLE), ("board", BOARD), ("timeline", TIMELINE), ("slider", SLIDER)):
-            low, middle, high = statistics.quantiles(Picture(browser, server, name, source).visit(chosen.keys), n=4)
+            taken = Picture(browser, server, name, source).visit(chosen.keys)
+            low, middle, high = statistics.quantiles([last for _, last in taken], n=4)
+            first = statistics.median(first for first, _ in taken)
             verdict = "yes" if middle <= AIM else "MISSED"
-            print(f"{name:10}{middle:8.1f} ms ({low:.1f}, {high:.1f})   at most {AIM} ms: {verdict}", flush=True)
+            said = f"{name:10}{middle:9.1f} ms ({low:.1f}, {high:.1f})"
+            print(f"{said:44}{first:6.1f} ms   whole picture at most {AIM} ms: {verdict}", flush=True)
     print(f"\nload after: {os.getloadavg()[0]:.1f}")
 
 

@@ -71,64 +71,75 @@ def as_bytes(floats: array) -> bytes:
     return floats.tobytes()
 
 
-def values(trace: Trace) -> list[tuple[int, int]]:
-    """(from, to) positions in the trace's spans of every value that goes from one rank to another."""
-    last, maker, found = trace.stages - 1, {}, []
-    for at, span in enumerate(trace.spans):
-        maker.update(dict.fromkeys(makes(span.what), at))
-    for at, span in enumerate(trace.spans):
-        for value in reads(span.what, last):
-            made = maker.get(value)
-            if made is not None and trace.spans[made].rank != span.rank:
-                found.append((made, at))
-    return found
+class Lookup:
+    """What is asked of a trace bar by bar, found once: the makers and readers of each span, and who ran before it.
 
-
-def chain(trace: Trace, at: int) -> list[int]:
-    """Positions of the spans that one span waited for, each the last thing the next one waited for, and itself.
-
-    Of the span that ends last this is the critical path.
+    Spans are meant by their positions in ``trace.spans``.
     """
-    number = {span.what: place for place, span in enumerate(trace.spans)}
-    before: dict[Action, Span] = {}
-    for rank in range(trace.ranks):
-        row = trace.actions(rank)
-        before.update({after.what: one for one, after in zip(row, row[1:], strict=False)})
-    path, span = [], trace.spans[at]
-    while span is not None:
-        path.append(number[span.what])
-        ready = trace.arrivals(span)
-        if span.what in before:
-            ready.append((before[span.what].end, before[span.what]))
-        span = max(ready, key=lambda pair: pair[0], default=(0, None))[1]
-    return path[::-1]
+
+    def __init__(self, trace: Trace):
+        self.trace, last = trace, trace.stages - 1
+        maker = {value: at for at, span in enumerate(trace.spans) for value in makes(span.what)}
+        read = [[maker[value] for value in reads(span.what, last) if value in maker] for span in trace.spans]
+        self.makers: list[list[int]] = read
+        self.readers: list[list[int]] = [[] for _ in trace.spans]
+        for at, sources in enumerate(read):
+            for source in sources:
+                self.readers[source].append(at)
+        self.before: dict[int, int] = {}
+        ended: dict[int, int] = {}
+        for at in sorted(range(len(trace.spans)), key=lambda at: trace.spans[at].start):
+            rank = trace.spans[at].rank
+            if rank in ended:
+                self.before[at] = ended[rank]
+            ended[rank] = at
+
+    def crossing(self) -> list[tuple[int, int]]:
+        """(from, to) of every value that goes from one rank to another."""
+        spans = self.trace.spans
+        return [(a, b) for b, made in enumerate(self.makers) for a in made if spans[a].rank != spans[b].rank]
+
+    def ready(self, at: int) -> list[tuple[float, int]]:
+        """(when it let this span start, which) for all that it waited for."""
+        spans, hop = self.trace.spans, self.trace.hop
+        found = [(spans[one].end + hop * (spans[one].rank != spans[at].rank), one) for one in self.makers[at]]
+        if at in self.before:
+            found.append((spans[self.before[at]].end, self.before[at]))
+        return found
+
+    def chain(self, at: int) -> list[int]:
+        """The spans that one waited for, each the last thing the next one waited for, and itself.
+
+        Of the span that ends last this is the critical path.
+        """
+        path, going = [], at
+        while going is not None:
+            path.append(going)
+            going = max(self.ready(going), key=lambda pair: pair[0], default=(0, None))[1]
+        return path[::-1]
 
 
 PASSES = {"F": "forward", "B": "backward", "I": "input gradient", "W": "weight gradient"}
 
 
-def about(trace: Trace, at: int) -> dict:
+def about(lookup: Lookup, at: int) -> dict:
     """What is told of one bar: the sentence, the values in and out of it, and the chain that it waited for."""
-    span = trace.spans[at]
+    trace = lookup.trace
+    span, path = trace.spans[at], lookup.chain(at)
     stage, op, microbatch = span.what
     words = (
         f"{span.what}: {PASSES[op.name]} of microbatch {microbatch} through stage {stage}, on rank {span.rank}, from "
         f"{trace.say(span.start)} to {trace.say(span.end)}."
     )
-    path = chain(trace, at)
-    row = trace.actions(span.rank)
-    place = row.index(span)
-    gap = row[place - 1].end if place else trace.start
+    gap = trace.spans[lookup.before[at]].end if at in lookup.before else trace.start
     if span.start > gap:
         words += " " + trace.why_idle(span.rank, (gap + span.start) / 2)
     elif len(path) > 1:
         words += f" It started as soon as {trace.spans[path[-2]].what} had ended."
     if span.end == trace.end:
         words += f" Nothing ends later: the {len(path)} marked actions are the critical path."
-    number = {one.what: place for place, one in enumerate(trace.spans)}
-    needs = [(number[maker.what], at) for _, maker in trace.arrivals(span)]
-    feeds = [(at, number[reader.what]) for reader in trace.readers(span)]
-    return {"words": words, "path": path, "pairs": [number for pair in needs + feeds for number in pair]}
+    pairs = [(maker, at) for maker in lookup.makers[at]] + [(at, reader) for reader in lookup.readers[at]]
+    return {"words": words, "path": path, "pairs": [number for pair in pairs for number in pair]}
 
 
 def span_of(end: float) -> float:
@@ -147,6 +158,7 @@ class Board:
         self.waits: tuple[Wait, ...] = waits(schedule, unbuffered)
         self.circle = circle({wait.rank: wait.peer for wait in self.waits})
         self.trace = predict(running(schedule, self.waits), cost)
+        self.lookup = Lookup(self.trace)
         self.title = title or self._finding()
         self.view = Grid(head=self._head(), numbers=as_bytes(numbers(self.trace.spans)))
         self.view.on_msg(self._asked)
@@ -158,7 +170,7 @@ class Board:
         return f"{self.schedule.name}: {time}, {idle} idle"
 
     def _head(self) -> dict:
-        pairs = values(self.trace)
+        pairs = self.lookup.crossing()
         return {
             "title": self.title,
             "ranks": self.schedule.ranks,
@@ -175,14 +187,15 @@ class Board:
     def sentences(self) -> str:
         """What stands under the picture while nothing is pointed at."""
         if not self.waits:
-            return f"{len(values(self.trace))} values go from rank to rank. Point at an action, or walk to it by keys."
+            many = len(self.lookup.crossing())
+            return f"{many} values go from rank to rank. Point at an action, or walk to it by keys."
         return " ".join(f"{wait.words[0].upper()}{wait.words[1:]}." for wait in self.waits)
 
     def _asked(self, _, content: dict, __) -> None:
         """Answer what the browser asks when somebody points at a bar or a gap."""
         answer = {"answer": content.get("do"), "key": content.get("key")}
         if content.get("do") == "about":
-            self.view.send({**answer, **about(self.trace, content["bar"])})
+            self.view.send({**answer, **about(self.lookup, content["bar"])})
         elif content.get("do") == "why":
             self.view.send({**answer, "words": self.trace.why_idle(content["rank"], content["time"])})
 
@@ -261,7 +274,7 @@ def figure(trace: Trace, title: str, stuck: Sequence[Wait] = (), ring: Sequence[
 def _value_lines(chart, trace: Trace) -> None:
     """A thin line from the end of each maker to the start of its reader on another rank."""
     xs, ys = [], []
-    for source, target in values(trace) if len(trace.spans) <= ARROWS else []:
+    for source, target in Lookup(trace).crossing() if len(trace.spans) <= ARROWS else []:
         one, other = trace.spans[source], trace.spans[target]
         down = 0.3 if other.rank > one.rank else -0.3
         xs += [round(one.end - trace.start, 4), round(other.start - trace.start, 4), None]

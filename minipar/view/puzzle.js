@@ -665,7 +665,8 @@ class View {
     this.asked = key;
     clearTimeout(this.asking);
     const question = at.zone === "gap" ? { do: "why", rank: at.rank, time: at.time, key } : { do: "about", bar: at.bar, key };
-    this.asking = setTimeout(() => this.tell(question), 60);
+    if (this.keys) this.tell(question);
+    else this.asking = setTimeout(() => this.tell(question), 60);
     return undefined;
   }
 

@@ -27,7 +27,7 @@ from minipar.plan.schedule import Schedule
 from minipar.plan.score import Level, Score, score
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Trace
-from minipar.view.board import Grid, about, as_bytes, figure, numbers, span_of
+from minipar.view.board import Grid, Lookup, about, as_bytes, figure, numbers, span_of
 from minipar.view.presence import mime_bundle
 from minipar.view.timeline import compare
 
@@ -61,6 +61,7 @@ class Puzzle:
         self._boards: list[Programs] = [puzzle.start(one.rules).programs for one in self.levels]
         self._floats, self._packed, self._rows = numbers(()), (), []
         self._thread: threading.Thread | None = None
+        self._lookup: Lookup | None = None
         self.busy = False  # whether a real run is going on
         self.view, self.under = Grid(), widgets.VBox([])
         self.view.on_msg(self._told)
@@ -169,7 +170,9 @@ class Puzzle:
 
     def _do_about(self, bar: int, key: str) -> None:
         if bar < len(self.position.spans):
-            self.view.send({"answer": "about", "key": key, **about(self.position.trace, bar)})
+            if self._lookup is None or self._lookup.trace is not self.position.trace:
+                self._lookup = Lookup(self.position.trace)
+            self.view.send({"answer": "about", "key": key, **about(self._lookup, bar)})
 
     def _do_why(self, rank: int, time: float, key: str) -> None:
         words = self.position.trace.why_idle(rank, time)

@@ -7,7 +7,7 @@ from minipar.plan.actions import Action
 from minipar.plan.schedule import Schedule
 from minipar.plan.schedules import gpipe, one_f_one_b
 from minipar.plan.simulate import Cost, predict
-from minipar.view.board import Board, about, board, chain, numbers, values
+from minipar.view.board import Board, Lookup, about, board, numbers
 from minipar.view.packing import KINDS
 from minipar.view.theme import Kind
 
@@ -30,20 +30,20 @@ def test_a_bar_is_seven_numbers():
 
 def test_arrows_are_the_values_that_cross():
     trace = predict(gpipe(2, 2))
-    crossing = {named(trace, pair) for pair in values(trace)}
+    crossing = {named(trace, pair) for pair in Lookup(trace).crossing()}
     assert crossing == {"0F0 1F0", "0F1 1F1", "1B0 0B0", "1B1 0B1"}
 
 
 def test_the_chain_of_the_last_action_is_the_critical_path():
     trace = predict(one_f_one_b(3, 4), ONE)
     last = max(range(len(trace.spans)), key=lambda at: trace.spans[at].end)
-    assert [trace.spans[at] for at in chain(trace, last)] == trace.critical_path()
-    assert named(trace, chain(trace, place(trace, "1F0"))) == "0F0 1F0"
+    assert [trace.spans[at] for at in Lookup(trace).chain(last)] == trace.critical_path()
+    assert named(trace, Lookup(trace).chain(place(trace, "1F0"))) == "0F0 1F0"
 
 
 def test_what_is_told_of_a_bar():
     trace = predict(gpipe(2, 2), ONE)
-    told = about(trace, place(trace, "0B0"))
+    told = about(Lookup(trace), place(trace, "0B0"))
     assert told["words"] == (
         "0B0: backward of microbatch 0 through stage 0, on rank 0, from 4 to 5. "
         "Rank 0 waits for 1B0: rank 1 runs it from 3 to 4. Then 0B0 can start."
@@ -51,7 +51,7 @@ def test_what_is_told_of_a_bar():
     assert named(trace, told["path"]) == "0F0 0F1 1F1 1B0 0B0"
     pairs = list(zip(told["pairs"][::2], told["pairs"][1::2], strict=True))
     assert {named(trace, pair) for pair in pairs} == {"0F0 0B0", "1B0 0B0"}
-    assert "critical path" in about(trace, place(trace, "0B1"))["words"]
+    assert "critical path" in about(Lookup(trace), place(trace, "0B1"))["words"]
 
 
 def test_a_sound_schedule():
