@@ -19,6 +19,8 @@ ROW, HEAD, STRIP_HEAD, GAP, FOOT = 28, 52, 26, 30, 46
 #: Pixels that a figure is taken to be wide when deciding which labels fit.
 WIDTH = 900
 MOST_LABELS = 1200
+#: With more actions than this on a page its bars say nothing when pointed at, so that a saved notebook stays small.
+MOST_HOVERS = 300
 
 
 def figure(panels: tuple[Panel, ...], apart: bool = True) -> go.Figure:
@@ -26,6 +28,8 @@ def figure(panels: tuple[Panel, ...], apart: bool = True) -> go.Figure:
     page = Page(panels, strip=26 if apart else 78)
     for number, panel in enumerate(panels):
         page.place(number, panel)
+    if len(page.named) > 5:  # a long legend stands beside the title, above the line of words
+        page.layout["legend"] |= {"y": 1}
     return go.Figure(data=page.traces, layout=page.layout)
 
 
@@ -40,6 +44,7 @@ class Page:
         self.traces: list = []
         self.notes: list[dict] = []
         self.named: set[str] = set()
+        self.hovers = sum(len(panel.trace.actions()) for panel in panels) <= MOST_HOVERS or len(panels) == 1
         self.layout = _layout(panels[0].trace.unit, self.end, self.total) | {"annotations": self.notes}
 
     def _height(self, panel: Panel) -> float:
@@ -92,7 +97,7 @@ class Page:
             self.notes.append(note | {"bgcolor": "#FFFBE6", "bordercolor": PALETTE.ink, "borderpad": 3})
 
     def bars(self, panel: Panel, axis: str) -> None:
-        many = rectangles(panel.trace, why=len(panel.trace.spans) <= MOST_LABELS)
+        many = rectangles(panel.trace, why=self.hovers and len(panel.trace.spans) <= MOST_LABELS)
         unit = panel.trace.unit
         if panel.ghost:
             ghosts = [bar for bar in rectangles(panel.ghost) if bar.kind is not Kind.IDLE]
@@ -114,7 +119,7 @@ class Page:
             x=[_round(bar.end - bar.start) for bar in bars], base=[_round(bar.start) for bar in bars],
             y=[bar.rank + (0.3 if bar.lane else 0) for bar in bars], orientation="h", name=name, yaxis=axis,
             width=[width / 3 if bar.lane else width for bar in bars], marker=marker, legendgroup=name,
-            showlegend=name not in self.named, hovertext=[_hover(bar, unit) for bar in bars], hoverinfo="text",
+            showlegend=name not in self.named, **self._says(bars, unit),
         ))  # fmt: skip
         self.named.add(name)
 
@@ -133,6 +138,11 @@ class Page:
                     y=[_round(bar.rank + below) for bar, below in lines], width=[0.06] * len(lines), orientation="h",
                     marker={"color": ink}, yaxis=axis, hoverinfo="skip", showlegend=False,
                 ))  # fmt: skip
+
+    def _says(self, bars: list[Rectangle], unit: str) -> dict:
+        if not self.hovers:
+            return {"hoverinfo": "skip"}
+        return {"hovertext": [_hover(bar, unit) for bar in bars], "hoverinfo": "text"}
 
     def labels(self, bars: list[Rectangle], ink: str, axis: str) -> None:
         """Letters and numbers as text of their own, which plotly neither shrinks nor turns."""

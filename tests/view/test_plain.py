@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from minipar.plan.schedules import gpipe, interleaved_1f1b, one_f_one_b
+from minipar.plan.schedules import gpipe, interleaved_1f1b, one_f_one_b, zb_h1
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Span, Trace
 from minipar.view.timeline import timeline, timelines
@@ -52,6 +52,20 @@ def test_the_notes_stand_beside_the_rows():
     assert notes[:2] == ["<b>Four in the drawer</b>", "predicted, in slots"]
     assert notes.count("busy 73 %") == 4
     assert notes[-4:] == ["peak 4", "peak 3", "peak 2", "peak 1"]
+
+
+def test_a_large_page_says_nothing_when_pointed_at():
+    few, many = (timelines([predict(zb_h1(4, 8))] * count).figure() for count in (3, 4))
+    assert [{bar.hoverinfo for bar in figure.data if bar.type == "bar"} for figure in (few, many)] == [
+        {"text"}, {"skip"},
+    ]  # fmt: skip
+    assert all(bar.hovertext is None for bar in many.data)
+
+
+def test_a_split_backward_has_two_layers_in_its_strips():
+    figure = timeline(predict(zb_h1(4, 8))).figure()
+    assert len(named(figure, "waits for I")) == len(named(figure, "waits for W")) == 1
+    assert any("waits for W" in note.text for note in figure.layout.annotations)
 
 
 def test_several_panels_do_not_overlap_and_name_each_kind_once():
