@@ -3,6 +3,7 @@
     Axes(tensor=w.axis("tensor"))                          matrices, heads and words are cut
     Axes(tensor=…, sequence_parallel=True)                 and between them the stream of tokens is, too
     Axes(context=w.axis("context"), deal="zigzag")         each rank holds some positions of every text
+    Axes(expert=w.axis("expert"), group=w.axis("expert"))  each rank has tokens of its own, and some of the experts
 
 Handed to a layer when it is made, never looked up: no layer asks the world where it is. An axis of None is one of a
 single rank, on which nothing is sent.
@@ -37,6 +38,10 @@ class Axes:
     the sequence on each rank of the tensor axis. overlap: in the backward of column layers the sum over the ranks
     travels while the weights' gradients are computed; not with sequence_parallel. deal: how positions lie on the
     context axis.
+
+    For layers of experts. expert: ranks that hold different experts and send one another tokens. expert_tensor: ranks
+    that hold slices of the same experts. expert_data: ranks that hold the same. group: all ranks whose tokens belong
+    to one microbatch, over whom capacity and losses are counted. data: this rank's place among its texts.
     """
 
     tensor: Any = None
@@ -44,6 +49,11 @@ class Axes:
     sequence_parallel: bool = False
     overlap: bool = False
     deal: str = "zigzag"
+    expert: Any = None
+    expert_tensor: Any = None
+    expert_data: Any = None
+    group: Any = None
+    data: Any = None
 
     def __post_init__(self):
         if self.overlap and self.sequence_parallel:
@@ -65,8 +75,15 @@ class Axes:
 
     def billed(self, layer: str) -> contextlib.AbstractContextManager:
         """Everything sent while it is open is written down under this layer's name."""
-        axis = self.tensor if size(self.tensor) > 1 else self.context
-        return axis.recorder.layer(layer) if size(axis) > 1 else contextlib.nullcontext()
+        axes = (self.tensor, self.context, self.group, self.expert)
+        axis = next((axis for axis in axes if size(axis) > 1), None)
+        return axis.recorder.layer(layer) if axis is not None else contextlib.nullcontext()
+
+    @property
+    def recorder(self):
+        """The recorder of this rank and call; None without any axis."""
+        axes = (self.expert, self.group, self.tensor, self.context)
+        return next((axis.recorder for axis in axes if axis is not None), None)
 
 
 #: One device, nothing cut.

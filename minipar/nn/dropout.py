@@ -20,24 +20,28 @@ _WORD = 0xFFFFFFFF
 
 
 class Moment:
-    """When a forward takes place: the step of the training, and the number in the batch of the first text it sees."""
+    """When a forward takes place: the step of the training, and the number in the batch of the first text it sees.
+
+    share: the microbatch's share of the batch, by which a loss inside the model is weighted.
+    """
 
     def __init__(self):
         self.step = self.text = 0
+        self.share = 1.0
 
     @property
-    def now(self) -> tuple[int, int]:
-        """(step, first text)."""
-        return self.step, self.text
+    def now(self) -> tuple[int, int, float]:
+        """(step, first text, share)."""
+        return self.step, self.text, self.share
 
     @contextlib.contextmanager
-    def back_at(self, then: tuple[int, int]) -> Iterator[None]:
+    def back_at(self, then: tuple[int, int, float]) -> Iterator[None]:
         """While it is open, it is then."""
-        before, (self.step, self.text) = self.now, then
+        before, (self.step, self.text, self.share) = self.now, then
         try:
             yield
         finally:
-            self.step, self.text = before
+            self.step, self.text, self.share = before
 
 
 class Dropout(nn.Module):
@@ -56,7 +60,7 @@ class Dropout(nn.Module):
         """x [batch, …]; places: for each dimension after the batch, the numbers that its indices have in the whole."""
         if self.p == 0 or not self.training:
             return x
-        step, text = self.moment.now
+        step, text = self.moment.step, self.moment.text
         key = zlib.crc32(repr((self.name, step)).encode())
         return _Dropped.apply(x, self.p, key, (range(text, text + x.shape[0]), *places))
 

@@ -95,10 +95,10 @@ def _require_some(state: Mapping[str, Tensor], cuts: Mapping[str, Cut]) -> None:
 def take(sliced: nn.Module, whole: nn.Module, axis, sequence_parallel: bool = False) -> nn.Module:
     """Fill a sliced layer with this rank's slices of its whole twin, in the twin's dtype and on its device.
 
-    sliced: a module with `cuts(ranks)` and the twin's parameter names. Also says of each parameter who sums and who
-    counts its gradient (`axes.mark`).
+    sliced: a module with the twin's parameter names, and `cuts(ranks)` if any of them is cut. Also says of each
+    parameter who sums and who counts its gradient (`axes.mark`).
     """
-    cuts, like = sliced.cuts(size(axis)), next(whole.parameters())
+    cuts, like = sliced.cuts(size(axis)) if hasattr(sliced, "cuts") else {}, next(whole.parameters())
     sliced.to(like.device, like.dtype)
     sliced.load_state_dict(slice_state(whole.state_dict(), cuts, place(axis)))
     mark(sliced, cuts, axis, sequence_parallel)

@@ -18,7 +18,7 @@ import torch.distributed as dist
 
 from minipar.run import collectives as our
 from minipar.run.oplog import Refusal, where
-from minipar.run.pairs import Swap, direct, quick, shape_row, trade
+from minipar.run.pairs import Swap, Trade, direct, quick, shape_row
 
 _OPS = {"sum": dist.ReduceOp.SUM, "mean": dist.ReduceOp.SUM, "max": dist.ReduceOp.MAX, "min": dist.ReduceOp.MIN,
         "product": dist.ReduceOp.PRODUCT}  # fmt: skip
@@ -165,28 +165,43 @@ class Axis:
         _gather(parts, own, group=self._group(), async_op=True).wait()
         return parts if dim in (0, -own.dim()) else torch.cat(parts.chunk(self.size), dim=dim)
 
-    def all_to_all(self, parts):
+    def all_to_all(self, parts, coming=None, async_op=False):
         """What each rank has for this one, as a list in rank order. `parts`: one tensor a rank, of one dtype.
 
-        Shapes may differ, also be empty: a small table of them goes before, which is not counted.
+        Shapes may differ, also be empty: a small table of them goes before, which is not counted. coming: the shapes
+        that will arrive, by rank, where they are known; then no table goes. async_op (with coming only): returns a
+        Pending at once, whose `.wait()` gives the list; `parts` must not change until then.
         """
         parts = self._one_each(parts)
+        if async_op and coming is None:
+            raise Refusal("all_to_all with async_op=True must be told coming=: the shapes that will arrive, by rank")
         if self.size == 1:
-            return [_copy(parts[0])]
-        if direct(self, parts[0]):
-            return trade(self, parts)
-        table = torch.tensor([shape_row(part) for part in parts], device=parts[0].device)
-        shapes = torch.empty_like(table)
-        self._announce(None, None)
-        dist.all_to_all_single(shapes, table, group=self._group(), async_op=True).wait()
-        shapes = [row[1 : 1 + row[0]] for row in shapes.tolist()]
+            pending = Pending([_copy(parts[0])])
+        elif direct(self, parts[0]):
+            trading = Trade(self, parts, coming)
+            pending = Pending(trading.came, trading)
+        else:
+            pending = self._all_to_all(parts, coming)
+        return pending if async_op else pending.wait()
+
+    def _all_to_all(self, parts, shapes):
+        if shapes is None:
+            table = torch.tensor([shape_row(part) for part in parts], device=parts[0].device)
+            told = torch.empty_like(table)
+            self._announce(None, None)
+            dist.all_to_all_single(told, table, group=self._group(), async_op=True).wait()
+            shapes = [row[1 : 1 + row[0]] for row in told.tolist()]
         sent = torch.cat([part.detach().reshape(-1) for part in parts])
         sizes = [torch.Size(shape).numel() for shape in shapes]
         came = sent.new_empty(sum(sizes))
         self._announce(None, sent.nbytes)
-        dist.all_to_all_single(came, sent, sizes, [part.numel() for part in parts], group=self._group(),
-                               async_op=True).wait()  # fmt: skip
-        return [part.reshape(shape) for part, shape in zip(came.split(sizes), shapes, strict=True)]
+        work = dist.all_to_all_single(came, sent, sizes, [part.numel() for part in parts], group=self._group(),
+                                      async_op=True)  # fmt: skip
+
+        def cut(pair):  # what was sent is kept until here
+            return [part.reshape(shape) for part, shape in zip(pair[0].split(sizes), shapes, strict=True)]
+
+        return Pending((came, sent), work, cut)
 
     def broadcast(self, tensor, source=0):
         """The tensor of rank `source` of the axis, on each of them. Others pass one of the same shape and dtype."""
@@ -273,9 +288,10 @@ class Ring(Axis):
         """As `Axis.all_gather`: lap two of the ring."""
         return our.ring_all_gather(self, tensor, dim)
 
-    def all_to_all(self, parts):
-        """As `Axis.all_to_all`, in P-1 shifted exchanges."""
-        return our.all_to_all(self, self._one_each(parts))
+    def all_to_all(self, parts, coming=None, async_op=False):
+        """As `Axis.all_to_all`, in P-1 shifted exchanges. With async_op it is done when it returns."""
+        came = our.all_to_all(self, self._one_each(parts))
+        return Pending(came) if async_op else came
 
     def broadcast(self, tensor, source=0):
         """As `Axis.broadcast`, in a tree."""

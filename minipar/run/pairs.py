@@ -62,25 +62,47 @@ class Swap:
         self._ours.done()
 
 
-def trade(axis, parts):
-    """all_to_all: to each rank its part, and before it a row of numbers that says its shape. New tensors, by rank."""
-    ours = _Ours(axis, "all_to_all", f"all_to_all {_dtype(parts[0])}", sum(part.nbytes for part in parts))
-    gloo, others = axis.links.gloo, [place for place in range(axis.size) if place != axis.rank]
-    rows = {place: torch.empty(1 + MOST_DIMENSIONS, dtype=torch.int64) for place in others}
-    coming = [gloo.recv([rows[place]], axis.ranks[place], TAG) for place in others]
-    kept, sending = [], []
+class Trade:
+    """all_to_all under way: to each rank its part; where shapes are not known, a row that says its shape goes before.
+
+    coming: the shapes that will arrive, by rank, or None. `came`: new tensors, by rank, filled once `wait` returns.
+    """
+
+    def __init__(self, axis, parts, coming=None):
+        self._ours = _Ours(axis, "all_to_all", f"all_to_all {_dtype(parts[0])}", sum(part.nbytes for part in parts))
+        gloo, others = axis.links.gloo, [place for place in range(axis.size) if place != axis.rank]
+        shapes = dict(enumerate(coming)) if coming is not None else {}
+        rows = {place: torch.empty(1 + MOST_DIMENSIONS, dtype=torch.int64) for place in others if place not in shapes}
+        told = [gloo.recv([row], axis.ranks[place], TAG) for place, row in rows.items()]
+        self._kept, self._works = [], []  # what is sent is kept until it has arrived
+        if shapes:
+            self.came, coming = _room(axis, parts[0], others, shapes)
+        for place in others:
+            part = parts[place].detach().contiguous()
+            self._kept.append([part] if shapes else [torch.tensor(shape_row(part)), part])
+            self._works += [gloo.send([each], axis.ranks[place], TAG) for each in self._kept[-1] if each.numel()]
+        if rows:
+            self._ours.wait(lambda: _finish(told))
+            shapes = {place: (numbers := row.tolist())[1 : 1 + numbers[0]] for place, row in rows.items()}
+            self.came, coming = _room(axis, parts[0], others, shapes)
+        self._works += coming
+        self.came[axis.rank] = parts[axis.rank].detach().clone()
+
+    def wait(self):
+        """Returns when all parts have arrived here, and this rank's there."""
+        self._ours.wait(lambda: _finish(self._works))
+        self._kept = ()
+        self._ours.done()
+
+
+def _room(axis, like, others, shapes):
+    """(a new tensor for each other rank's part, receives that fill them)."""
+    came, coming = [None] * axis.size, []
     for place in others:
-        part = parts[place].detach().contiguous()
-        kept.append((torch.tensor(shape_row(part)), part))
-        sending += [gloo.send([each], axis.ranks[place], TAG) for each in kept[-1] if each.numel()]
-    ours.wait(lambda: _finish(coming))
-    shapes = {place: (numbers := rows[place].tolist())[1 : 1 + numbers[0]] for place in others}
-    came = {place: torch.empty(shapes[place], dtype=parts[0].dtype) for place in others}
-    coming = [gloo.recv([came[place]], axis.ranks[place], TAG) for place in others if came[place].numel()]
-    ours.wait(lambda: _finish(coming + sending))
-    ours.done()
-    came[axis.rank] = parts[axis.rank].detach().clone()
-    return [came[place] for place in range(axis.size)]
+        came[place] = torch.empty(shapes[place], dtype=like.dtype)
+        if came[place].numel():
+            coming.append(axis.links.gloo.recv([came[place]], axis.ranks[place], TAG))
+    return came, coming
 
 
 def shape_row(tensor):

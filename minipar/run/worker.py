@@ -102,8 +102,8 @@ class Worker:
             if name is not None:
                 raise Refusal(f"there is no axis {name!r}: call pool.run(..., mesh=minipar.Mesh({name}={self.ranks}))")
             return Axis("all", tuple(range(self.ranks)), self)
-        if name not in self._mesh.axes:
-            raise Refusal(f"this mesh has no axis {name!r}: it has {', '.join(self._mesh.axes)}")
+        if name not in self._mesh.names:
+            raise Refusal(f"this mesh has no axis {name!r}: it has {', '.join(self._mesh.names)}")
         return Axis(name, self._mesh.group(name, self.rank), self)
 
     @property
@@ -216,7 +216,7 @@ class Links:
         """Makes the groups of every axis of a mesh that has several, once."""
         import torch.distributed as dist
 
-        for axis in mesh.axes:
+        for axis in mesh.names:
             for ranks in mesh.groups(axis):
                 if 1 < len(ranks) < self._ranks and ranks not in self._groups:
                     self._groups[ranks] = dist.new_group(list(ranks))

@@ -61,3 +61,47 @@ def test_refusals(act, sentence):
     with pytest.raises(ValueError) as refused:
         act()
     assert str(refused.value) == sentence
+
+
+def test_experts_divide_the_ranks_of_a_stage_again():
+    mesh = Mesh(pipe=2, data=2, expert=2)
+    assert mesh.size == 4 and mesh.axes == {"pipe": 2, "data": 2}
+    assert mesh.groups("data") == mesh.groups("expert") == mesh.groups("microbatch") == ((0, 1), (2, 3))
+    assert mesh.groups("expert_data") == mesh.groups("expert_tensor") == ((0,), (1,), (2,), (3,))
+    assert mesh.expert_axes == {"expert_data": 1, "expert": 2, "expert_tensor": 1}
+    wide = Mesh(data=2, tensor=4, expert=2, expert_tensor=2)
+    assert wide.groups("expert_tensor") == ((0, 1), (2, 3), (4, 5), (6, 7))
+    assert wide.groups("expert") == ((0, 2), (1, 3), (4, 6), (5, 7))
+    assert wide.groups("expert_data") == ((0, 4), (1, 5), (2, 6), (3, 7))
+    assert wide.groups("microbatch") == (tuple(range(8)),)
+    assert [wide.coordinate(rank, "expert") for rank in range(8)] == [0, 0, 1, 1, 0, 0, 1, 1]
+    slow_pipe = Mesh(data=4, pipe=2, expert=2)  # a stage's ranks are not neighbours
+    assert slow_pipe.groups("expert") == ((0, 2), (4, 6), (1, 3), (5, 7))
+
+
+def test_a_mesh_with_experts_is_a_value_too():
+    mesh = Mesh(data=4, expert=2)
+    assert mesh == pickle.loads(pickle.dumps(mesh)) != Mesh(data=4) and hash(mesh) != hash(Mesh(data=4))
+    assert repr(mesh) == "Mesh(data=4, expert=2)"
+    assert Mesh.ordered("tp-cp-ep-dp-pp", tensor=2, data=2, expert=4) == Mesh(data=2, tensor=2, expert=4)
+    assert Mesh(data=4).with_experts() == Mesh(data=4, expert=1) and mesh.with_experts() is mesh
+    assert Mesh(data=4).names == ("data",)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "sentence"),
+    [
+        ({"data": 4, "expert": 3}, "expert=3 must divide the ranks of one pipeline stage, data 4"),
+        ({"pipe": 4, "expert": 2}, "expert=2 must divide the ranks of one pipeline stage, 1 rank"),
+        (
+            {"data": 2, "tensor": 2, "expert": 4, "expert_tensor": 2},
+            "expert=4 · expert_tensor=2 = 8 must divide the ranks of one pipeline stage, data 2 · tensor 2 = 4",
+        ),
+        ({"expert": 2}, "a mesh needs at least one axis to divide, as in Mesh(data=4, expert=2)"),
+        ({"expert_data": 2}, "expert_data is what is left of a stage's ranks: give expert, and it follows"),
+    ],
+)
+def test_experts_that_do_not_fit_are_refused(sizes, sentence):
+    with pytest.raises(ValueError) as refused:
+        Mesh(**sizes)
+    assert str(refused.value) == sentence
