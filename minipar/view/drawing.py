@@ -116,16 +116,24 @@ def plain(sheet: tuple[float, float], parts: Iterable[Shape | Text]) -> dict:
 _COLOURS = {INK: PALETTE.ink, QUIET: PALETTE.quiet, PAPER: PALETTE.paper}
 
 
-def figure(title: str, sheet: tuple[float, float], parts: Iterable[Shape | Text]) -> go.Figure:
-    """Shapes of one look are one trace; words are annotations."""
+def figure(title: str, sheet: tuple[float, float], parts: Iterable[Shape | Text], paths: bool = False) -> go.Figure:
+    """Shapes of one look are one trace; words are annotations.
+
+    paths: shapes without hatches are paths in the layout, below the traces: a tenth of the bytes where there are many.
+    """
     parts = tuple(parts)
     chart = go.Figure()
     looks: dict[tuple, list[Shape]] = {}
     for shape in parts:
         if isinstance(shape, Shape):
             looks.setdefault((shape.fill, shape.hatch, shape.edge), []).append(shape)
+    drawn = [_path(look, shapes) for look, shapes in looks.items() if paths and not look[1]]
     for look, shapes in looks.items():
-        chart.add_trace(_trace(look, shapes))
+        if look[1] or not paths:
+            chart.add_trace(_trace(look, shapes))
+    if drawn:
+        chart.update_layout(shapes=drawn)
+        chart.add_trace(go.Scatter(x=[0], y=[0], mode="markers", marker={"opacity": 0}, hoverinfo="skip"))
     width, height = sheet
     chart.update_layout(
         title={"text": title, "x": 0, "xanchor": "left", "xref": "container", "pad": {"l": 12}},
@@ -155,6 +163,17 @@ def _trace(look: tuple[str, str, str], shapes: list[Shape]) -> go.Scatter:
         fill="toself" if fill or hatch else "none", fillcolor=fill or "rgba(0,0,0,0)", fillpattern=pattern,
         hoverinfo="skip", showlegend=False,
     )  # fmt: skip
+
+
+def _path(look: tuple[str, str, str], shapes: list[Shape]) -> dict:
+    """Closed outlines of one look, as one path."""
+    fill, _, edge = (_COLOURS.get(colour, colour) for colour in look)
+    outlines = ("L".join(f"{x:.1f},{y:.1f}" for x, y in shape.points) for shape in shapes)
+    return {
+        "type": "path", "path": "".join(f"M{outline}Z" for outline in outlines), "layer": "below", "xref": "x",
+        "yref": "y", "fillcolor": fill or "rgba(0,0,0,0)", "fillrule": "nonzero",
+        "line": {"color": edge or "rgba(0,0,0,0)", "width": 1 if edge else 0},
+    }  # fmt: skip
 
 
 def _annotation(text: Text) -> dict:

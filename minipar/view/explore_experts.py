@@ -181,7 +181,7 @@ class Experts(Explorer):
         """Who waits, and under it the flow."""
         (width, height), waits = self.waits.sheet, self.waits
         parts = [*waits.parts, *(lowered(part, height + 8) for part in self.flow.parts)]
-        return figure(waits.title, (width, height + 8 + self.flow.sheet[1]), parts)
+        return figure(waits.title, (width, height + 8 + self.flow.sheet[1]), parts, paths=True)
 
 
 def links(state: ExpertsState) -> Links:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import traitlets
 
 from minipar.plan.routing import DROPPED, Routing
-from minipar.view.drawing import INK, QUIET, Drawing, Shape, Text, tile
+from minipar.view.drawing import INK, QUIET, Drawing, Shape, Text, figure, tile
 from minipar.view.explore_split import DEVICES
 from minipar.view.theme import channels
 from minipar.view.words import count
@@ -76,12 +76,8 @@ class FlowView(Drawing):
 
     def figure(self):
         """The plain form; a token that is lit is drawn lit."""
-        lit = [token for token in self.tokens if token["number"] == self.lit]
-        self.parts, parts = (*self.parts, *(part for token in lit for part in way(token))), self.parts
-        try:
-            return super().figure()
-        finally:
-            self.parts = parts
+        lit = [part for token in self.tokens if token["number"] == self.lit for part in way(token)]
+        return figure(self.title, self.sheet, (*self.parts, *lit), paths=True)
 
 
 def flow(routing: Routing, title: str | None = None, lit: int = -1) -> FlowView:

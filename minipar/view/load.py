@@ -36,16 +36,18 @@ Parts = list[Shape | Text]
 
 def stragglers(routings: Routing | Mapping[str, Routing], title: str | None = None, *, row: float = 1.0,
                unit: str = "slots", links: Links = FREE, once: str | Once = Once.CHOICE,
-               notes: Mapping[str, str] | None = None) -> Drawing:  # fmt: skip
+               notes: Mapping[str, str] | None = None, times: Mapping[str, StepTime] | None = None,
+               ) -> Drawing:  # fmt: skip
     """What each rank computes and how long it waits, predicted from a routing; several by name on one axis.
 
     row: time of a row in one expert, in `unit` ("slots" or "s"). links: price of a row (none: links cost nothing), and
-    once: how often a token travels. notes: a price tag for each name. ValueError for no routing at all.
+    once: how often a token travels. notes: a price tag for each name. times: measured parts of the step by name, in
+    place of the predicted ones. ValueError for no routing at all.
     """
     panels = {"": routings} if isinstance(routings, Routing) else dict(routings)
     if not panels:
         raise ValueError("there is no routing to draw: give one, or several by name")
-    times = {name: step(one, row, 1, links, once) for name, one in panels.items()}
+    times = times or {name: step(one, row, 1, links, once) for name, one in panels.items()}
     longest, parts, y = max(time.total for time in times.values()) or 1.0, [], 0.0
     for name, one in panels.items():
         if name:

@@ -53,3 +53,11 @@ def test_nobody_there_text_and_a_figure(monkeypatch):
     monkeypatch.setenv("MINIPAR_UNATTENDED", "1")
     bundle = Drawing("Title", (120, 80), (Shape(((0, 0), (1, 1))),), "Picture()")._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "application/vnd.plotly.v1+json"} and bundle["text/plain"] == "Picture()"
+
+
+def test_many_shapes_are_saved_as_paths_below_what_is_hatched():
+    plain, light = figure("Title", (120, 80), PARTS), figure("Title", (120, 80), PARTS, paths=True)
+    assert len(plain.data) == 3 and not plain.layout.shapes
+    assert [shape.path for shape in light.layout.shapes][0] == "M10.0,10.0L50.0,10.0L50.0,30.0L10.0,30.0Z"
+    assert {shape.layer for shape in light.layout.shapes} == {"below"} and len(light.layout.shapes) == 2
+    assert [trace.fillpattern.shape for trace in light.data] == ["/", None]

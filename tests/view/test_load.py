@@ -3,7 +3,7 @@
 import pytest
 
 from minipar.cost.machine import Link
-from minipar.cost.routing import Links
+from minipar.cost.routing import Links, StepTime
 from minipar.plan.balance import leaning, taught
 from minipar.plan.placement import packed
 from minipar.plan.routing import follow, route
@@ -51,6 +51,13 @@ def test_links_and_padding_are_drawn():
     assert words(view).count("dispatch") == words(view).count("combine") == 4
     assert "padding" in words(view) and not hatched(view)
     assert view.title == "Nobody waits: all ranks have the same work"
+
+
+def test_measured_parts_take_the_place_of_predicted_ones():
+    times = {"": StepTime(0.1, 1.2, 0.1, (1.2, 0.3, 0.3, 0.4))}
+    view = stragglers({"": SEEDED}, row=0.005, unit="s", times=times)
+    assert "step 1.40 s" in words(view) and len(hatched(view)) == 3
+    assert "busiest / mean 2.44, 1.40 s" in repr(view)
 
 
 def test_findings():
