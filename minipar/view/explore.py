@@ -4,6 +4,7 @@ explore.pipeline(ranks=4, microbatches=8)    schedule, sizes and costs against t
 explore.cap(cap=4)                           GPipe and 1F1B under a cap on activations
 explore.memory(batch=8)                      what fills a device
 explore.chunks(hop=0.5, chunks=2)            several chunks a rank against 1F1B, over the price of a message
+explore.parked(cap=4, microbatches=8)        weight gradients that fill gaps, under a cap on what is held
 explore.cards(10_000_000_000)                parameters against a row of real cards
 explore.split(costs, parts=4)                where to cut a list of layers
 explore.deal(ranks=4, positions=1024)        who computes which part of the causal triangle, and who waits
@@ -25,6 +26,7 @@ from minipar.view.explore_heads import heads, largest_ranks
 from minipar.view.explore_memory import memory, two_ways_under_the_cap
 from minipar.view.explore_mesh import busiest_inside, mesh
 from minipar.view.explore_message import message, twice_its_wait
+from minipar.view.explore_parked import no_gap_inside, parked
 from minipar.view.explore_ping import ping
 from minipar.view.explore_pipeline import idle_below, pipeline
 from minipar.view.explore_placement import placement, then_the_fewest
@@ -50,6 +52,8 @@ __all__ = [
     "mesh",
     "message",
     "no_bytes_then_twice",
+    "no_gap_inside",
+    "parked",
     "ping",
     "pipeline",
     "placement",
