@@ -30,7 +30,7 @@ from minipar.view.words import duration
 
 RANKS, CHUNKS, MOST_HOP, MOST_MICROBATCHES = 4, (1, 2, 4), 2.0, 32
 EVERY = tuple(number / 10 for number in range(21))  # where the lines are computed; between them they are straight
-SHEET, LEFT, RIGHT, TOP, BOTTOM = (800, 330), 64, 640, 14, 286
+SHEET, LEFT, RIGHT, TOP, BOTTOM = (800, 280), 64, 640, 14, 236
 NUMBERS = {1: "one chunk", 2: "two chunks", 4: "four chunks"}
 
 

@@ -102,7 +102,7 @@ def _strip(panel: Panel, floats: array) -> dict | None:
         rows.append(len(steps))
         floats.extend([number for step in steps for number in step])
     return {
-        "title": panel.strip.value,
+        "title": panel.strip_title,
         "counts": panel.strip.counts,
         "names": panel.names,
         "rows": rows,

@@ -103,6 +103,12 @@ class Panel:
         whole = self.trace.makespan
         return f"busy {words.share(self.trace.busy(rank) / whole)}" if whole and self.trace.microbatches else ""
 
+    @property
+    def strip_title(self) -> str:
+        """What the strips show; where a rank has several stages, each (stage, microbatch) is a chunk in flight."""
+        several = self.strip is Strip.IN_FLIGHT and self.trace.stages > self.trace.ranks
+        return "chunks in flight" if several else self.strip.value
+
     def peak(self, rank: int) -> str:
         """What stands at the right of a strip."""
         most = self.peaks[rank]

@@ -203,7 +203,7 @@ def _strip_title(panel: Panel) -> str:
         pairs = zip(colours, panel.names, strict=True)
         kinds = ":  " + "   ".join(f"<span style='color:{colour}'>■</span> {name}" for colour, name in pairs)
     cap = f"   <span style='color:{PALETTE.cap}'>- - {panel.cap_label}</span>" if panel.cap_label else ""
-    return panel.strip.value + kinds + cap
+    return panel.strip_title + kinds + cap
 
 
 def _hover(bar: Rectangle, unit: str) -> str:

@@ -771,7 +771,7 @@ function readStrip(panel, rank, time) {
   const when = `Rank ${rank} at ${say(panel.unit, time)}: `;
   const sum = held.reduce((total, [, bytes]) => total + bytes, 0);
   const waiting = held.length > 1 && held[1][1] ? `, ${held[1][1]} of them waiting for W` : "";
-  if (panel.strip.counts) return `${when}${sum} ${shared(panel) ? "in flight, in shares of a whole rank" : `microbatch${sum === 1 ? "" : "es"} in flight`}${waiting} (${panel.strip.peaks[rank]}).`;
+  if (panel.strip.counts) return `${when}${sum} ${shared(panel) ? "in flight, in shares of a whole rank" : `${panel.several ? `chunk${sum === 1 ? "" : "s"}` : `microbatch${sum === 1 ? "" : "es"}`} in flight`}${waiting} (${panel.strip.peaks[rank]}).`;
   return `${when}${amount(sum)} held: ${held.filter(([, bytes]) => bytes > 0).map(([name, bytes]) => `${name} ${amount(bytes)}`).join(", ")}.`;
 }
 

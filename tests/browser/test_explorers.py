@@ -24,6 +24,7 @@ CELLS = [
     ("deal", "explore.deal(task=explore.slowest_of(8))"),
     ("rings", "from minipar.view.deal import deals, dealt\n"
               "deals([dealt(way, 4, 64) for way in ('contiguous', 'zigzag')])"),
+    ("chunks", "explore.chunks(task=explore.where_it_loses())"),
     ("split", "cuts = explore.split([2, 3, 3, 3, 3, 3, 3, 3, 3, 7], 4)\ncuts"),
     ("edit", "mine = minipar.edit(minipar.gpipe(ranks=2, microbatches=2), par=9)\nmine"),
     ("strip", "minipar.strip([dict(name='notebook', bytes=4_000_000, pid=1), dict(name='rank 0', bytes=0, pid=2)])"),
@@ -90,7 +91,8 @@ def test_drawings_carry_their_content_as_text(page):
 
 @pytest.mark.parametrize(
     "cell, slider, key",
-    [("memory", "batch", "ArrowLeft"), ("cap", "cap", "ArrowLeft"), ("cards", "parameters", "ArrowRight")],
+    [("memory", "batch", "ArrowLeft"), ("cap", "cap", "ArrowLeft"), ("cards", "parameters", "ArrowRight"),
+     ("chunks", "hop", "ArrowRight"), ("chunks", "chunks", "ArrowLeft")],
 )
 def test_a_slider_moved_by_keys_changes_picture_and_readout(page, cell, slider, key):
     before, words = page.fingerprint(cell), readout(page, cell)

@@ -24,6 +24,10 @@ def test_shares_put_one_chunk_a_rank_and_two_on_one_scale():
     one, two = predict(one_f_one_b(4, 8)), predict(interleaved_1f1b(4, 8, chunks=2))
     assert Panel(one, strip=Strip.SHARES).peaks == (4, 3, 2, 1)
     assert Panel(two, strip=Strip.IN_FLIGHT).peaks == (11, 9, 7, 5)
+    assert [Panel(trace, strip=Strip.IN_FLIGHT).strip_title for trace in (one, two)] == [
+        "microbatches in flight",
+        "chunks in flight",
+    ]
     panel = Panel(two, strip=Strip.SHARES)
     assert [panel.peak(rank) for rank in range(4)] == ["peak 5.5", "peak 4.5", "peak 3.5", "peak 2.5"]
 
