@@ -87,11 +87,15 @@ def recognised(position: Position) -> str:
     rules = position.rules
     chunks = len(rules.placement) // rules.ranks
     for name, build in CATALOGUE.items():
-        if (name in CHUNKED) == (chunks > 1) or name not in CHUNKED:
-            options = {"chunks": chunks} if name in CHUNKED else {}
+        if name in CHUNKED and chunks == 1:
+            continue
+        options = {"chunks": chunks} if name in CHUNKED else {}
+        try:
             known = build(rules.ranks, rules.microbatches, **options)
-            if known.programs == position.programs:
-                return known.name
+        except ValueError:  # made for other sizes
+            continue
+        if known.programs == position.programs:
+            return known.name
     return ""
 
 

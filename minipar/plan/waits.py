@@ -9,7 +9,7 @@ Asked of a schedule before anything runs: with letter boxes (a send is put down 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from minipar.plan.actions import Action, Recv, Send, Step, Value, makes
+from minipar.plan.actions import Recv, Send, Step, Value, makes
 from minipar.plan.messages import lower
 from minipar.plan.order import Deadlock, walk
 from minipar.plan.schedule import Schedule
@@ -26,7 +26,7 @@ class Wait(NamedTuple):
     step: Step
     peer: int | None
     words: str
-    maker: Action | None = None
+    maker: Step | None = None
 
 
 def waits(schedule: Schedule, unbuffered: bool = False) -> tuple[Wait, ...]:
@@ -44,7 +44,7 @@ def waits(schedule: Schedule, unbuffered: bool = False) -> tuple[Wait, ...]:
 
 def _wait(deadlock: Deadlock, stuck) -> Wait:
     rank, at, step, missing = stuck.rank, stuck.position, stuck.step, stuck.missing
-    done = sum(isinstance(one, Action) for one in deadlock.programs[rank][:at])
+    done = sum(not isinstance(one, Send | Recv) for one in deadlock.programs[rank][:at])
     if isinstance(step, Send | Recv):
         maker = _maker(deadlock.programs, step.value)[1]
         held = f"{maker}'s {step.value.kind.value}"
@@ -60,7 +60,7 @@ def _wait(deadlock: Deadlock, stuck) -> Wait:
 def _maker(programs, value: Value):
     for rank, program in enumerate(programs):
         for step in program:
-            if isinstance(step, Action) and value in makes(step):
+            if not isinstance(step, Send | Recv) and value in makes(step):
                 return rank, step
     return None, None
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from minipar.plan.actions import Action, Send, keeps, makes, reads
+from minipar.plan.actions import Action, Recv, Send, keeps, makes, reads
 from minipar.plan.schedule import Schedule
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Span, Trace
@@ -55,12 +55,26 @@ class Grid(anywidget.AnyWidget):
 
 
 def numbers(spans: Iterable[Span], origin: float = 0.0) -> array:
-    """Seven numbers a bar: rank, start, end, kind, stage, microbatch, and by how much it changes what is held."""
+    """Eight numbers a bar: rank, start, end, kind, stage, microbatch, the change of what is held, and its part.
+
+    Part 0 is a bar as high as its row; two that run at once (a forward and a backward) share it as 1 and 2.
+    """
     floats = array("f")
     kinds = {op: KINDS[kind] for op, kind in OPS.items()}
-    for rank, what, start, end, _ in spans:
-        floats.extend((rank, start - origin, end - origin, kinds[what.op], what.stage, what.microbatch, keeps(what)))
+    spans = list(spans)
+    parts = [0] * len(spans)
+    for at, (one, other) in enumerate(zip(spans, spans[1:], strict=False)):
+        if together(one, other):
+            parts[at], parts[at + 1] = 1, 2
+    for (rank, what, start, end, _), part in zip(spans, parts, strict=True):
+        bar = (rank, start - origin, end - origin, kinds[what.op], what.stage, what.microbatch, keeps(what), part)
+        floats.extend(bar)
     return floats
+
+
+def together(one: Span, other: Span) -> bool:
+    """Whether two spans are one step of a rank: a forward and a backward at once."""
+    return one.rank == other.rank and one.start == other.start and one.end == other.end > one.start
 
 
 def as_bytes(floats: array) -> bytes:
@@ -90,8 +104,11 @@ class Lookup:
         ended: dict[int, int] = {}
         for at in sorted(range(len(trace.spans)), key=lambda at: trace.spans[at].start):
             rank = trace.spans[at].rank
-            if rank in ended:
-                self.before[at] = ended[rank]
+            last_one = ended.get(rank)
+            if last_one is not None and together(trace.spans[last_one], trace.spans[at]):
+                last_one = self.before.get(last_one)  # both halves of a pair come after what was before it
+            if last_one is not None:
+                self.before[at] = last_one
             ended[rank] = at
 
     def crossing(self) -> list[tuple[int, int]]:
@@ -232,12 +249,18 @@ def running(schedule: Schedule, stuck: Sequence[Wait]) -> Schedule:
     return Schedule(schedule.name, tuple(programs))
 
 
+def halves(step) -> tuple:
+    """An action, or the two of a pair that overlaps."""
+    return (step,) if isinstance(step, Action) or step is None else tuple(step)
+
+
 def waiting(wait: Wait, ring: Sequence[int]) -> dict:
     """A wait as the browser draws it: at the end of a row, with an arrow to another."""
     step = wait.step
-    label = f"{step}" if isinstance(step, Action) else f"{'send' if isinstance(step, Send) else 'get'} {wait.maker}"
+    way = "send " if isinstance(step, Send) else "get " if isinstance(step, Recv) else ""
+    label = " + ".join(map(str, halves(wait.maker if way else step)))
     in_ring = wait.rank in ring and wait.peer in ring
-    return {"rank": wait.rank, "peer": wait.peer, "label": label, "words": wait.words, "ring": in_ring}
+    return {"rank": wait.rank, "peer": wait.peer, "label": way + label, "words": wait.words, "ring": in_ring}
 
 
 def stuck_words(stuck: Sequence[Wait], ring: Sequence[int]) -> str:

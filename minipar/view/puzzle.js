@@ -7,7 +7,7 @@
 // Nothing here knows what an action needs: whether a piece may go next, its reason, its start and the chain behind a bar
 // come from Python. Times are counted from the step's start.
 
-const SMALL = 12, BAR = 7;
+const SMALL = 12, BAR = 8;
 const FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif";
 
 // ----------------------------------------------------------------------------------------------------- what came in
@@ -16,7 +16,7 @@ const FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif
 function unpack(head, numbers) {
   const bytes = numbers ? new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength).slice() : new Uint8Array();
   const floats = new Float32Array(bytes.buffer), bar = { length: Math.floor(floats.length / BAR) };
-  ["rank", "start", "end", "kind", "stage", "microbatch", "keeps"].forEach((name, at) => { bar[name] = (i) => floats[i * BAR + at]; });
+  ["rank", "start", "end", "kind", "stage", "microbatch", "keeps", "part"].forEach((name, at) => { bar[name] = (i) => floats[i * BAR + at]; });
   const rows = Array.from({ length: head.ranks || 0 }, () => []);
   for (let i = 0; i < bar.length; i++) if (rows[bar.rank(i)]) rows[bar.rank(i)].push(i);
   for (const row of rows) row.sort((a, b) => bar.start(a) - bar.start(b) || bar.end(a) - bar.end(b));
@@ -162,7 +162,8 @@ function line(ctx, a, b, c, d) {
 
 function boxOf(view, i) {
   const { bar } = view.data, row = view.place.rows[bar.rank(i)], from = view.x(bar.start(i));
-  return { x: from, y: row.y, w: view.x(bar.end(i)) - from, h: row.h };
+  const half = bar.part(i) ? row.h / 2 : row.h;
+  return { x: from, y: row.y + (bar.part(i) === 2 ? half : 0), w: view.x(bar.end(i)) - from, h: half };
 }
 
 function drawBars(view) {
@@ -583,7 +584,8 @@ class View {
     const rank = place.rows.findIndex((row) => py >= row.y && py <= row.y + row.h);
     if (rank < 0 || px < place.left || px > place.right) return null;
     const time = ((px - place.left) / (place.right - place.left)) * head.end, { bar } = this.data;
-    const found = this.data.rows[rank].find((i) => bar.start(i) <= time && time < bar.end(i));
+    const under = (i) => { const box = boxOf(this, i); return py >= box.y && py <= box.y + box.h; };
+    const found = this.data.rows[rank].find((i) => bar.start(i) <= time && time < bar.end(i) && under(i));
     return found === undefined ? { zone: "gap", rank, time } : { zone: "grid", rank, bar: found };
   }
 

@@ -91,17 +91,20 @@ class Board:
         if self.shown["cursor"] is None:
             keys.press("ArrowRight")
             self.page.until(lambda: self.shown["cursor"], what="a cursor")
-        for _ in range(60):
-            cursor, (rank, index, _) = self.shown["cursor"], self.at(name)
-            if cursor["zone"] == "tray" and (cursor["rank"], cursor["index"]) == (rank, index):
-                return
-            if cursor["zone"] == "grid" or cursor["rank"] != rank:
-                key = DOWN[cursor["zone"] == "grid" or cursor["rank"] < rank]
-            else:
-                key = RIGHT[cursor["index"] < index]
-            keys.press(key)
-            self.page.until(lambda before=cursor: self.shown["cursor"] != before, what=f"the cursor moves on {key}")
-        raise AssertionError(f"did not come to {name}")
+        rank, index, _ = self.at(name)
+        shown = self.shown
+        cursor = shown["cursor"]
+        assert cursor["zone"] == "tray"
+        full = [at for at, row in enumerate(shown["pieces"]) if row]
+        self._steps(keys, DOWN, full.index(rank) - full.index(cursor["rank"]))
+        self.page.until(lambda: self.shown["cursor"]["rank"] == rank, what=f"the row of {name}")
+        self._steps(keys, RIGHT, index - self.shown["cursor"]["index"])
+        self.page.until(lambda: self.shown["cursor"]["name"] == name, what=f"the cursor on {name}")
+
+    @staticmethod
+    def _steps(keys, pair, by):
+        for _ in range(abs(by)):
+            keys.press(pair[by > 0])
 
     def press(self, name):
         self.walk_to(name)

@@ -3,10 +3,11 @@
 from array import array
 
 import minipar
-from minipar.plan.actions import Action
+from minipar.plan.actions import Action, B, F
 from minipar.plan.schedule import Schedule
 from minipar.plan.schedules import gpipe, one_f_one_b
 from minipar.plan.simulate import Cost, predict
+from minipar.plan.trace import Span, Trace
 from minipar.view.board import Board, Lookup, about, board, numbers
 from minipar.view.packing import KINDS
 from minipar.view.theme import Kind
@@ -22,10 +23,17 @@ def named(trace, places):
     return " ".join(str(trace.spans[at].what) for at in places)
 
 
-def test_a_bar_is_seven_numbers():
+def test_a_bar_is_eight_numbers():
     trace = predict(Schedule.parse("0F0 0B0"))
     forward, backward = KINDS[Kind.FORWARD], KINDS[Kind.BACKWARD]
-    assert numbers(trace.spans) == array("f", [0, 0, 1, forward, 0, 0, 1, 0, 1, 3, backward, 0, 0, -1])
+    assert numbers(trace.spans) == array("f", [0, 0, 1, forward, 0, 0, 1, 0, 0, 1, 3, backward, 0, 0, -1, 0])
+
+
+def test_two_at_once_share_a_row():
+    once = [Span(0, F(0, 1), 2, 5), Span(0, B(0, 0), 2, 5), Span(0, B(0, 1), 5, 7)]
+    assert numbers(once)[7::8].tolist() == [1, 2, 0]
+    lookup = Lookup(Trace("pair", (Span(0, F(0, 0), 0, 2), *once), 1))
+    assert lookup.before == {1: 0, 2: 0, 3: 2} and lookup.chain(2) == [0, 2]
 
 
 def test_arrows_are_the_values_that_cross():
