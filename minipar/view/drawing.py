@@ -168,7 +168,7 @@ def _trace(look: tuple[str, str, str], shapes: list[Shape]) -> go.Scatter:
 def _path(look: tuple[str, str, str], shapes: list[Shape]) -> dict:
     """Closed outlines of one look, as one path."""
     fill, _, edge = (_COLOURS.get(colour, colour) for colour in look)
-    outlines = ("L".join(f"{x:.1f},{y:.1f}" for x, y in shape.points) for shape in shapes)
+    outlines = ("L".join(f"{round(x, 1):g},{round(y, 1):g}" for x, y in shape.points) for shape in shapes)
     return {
         "type": "path", "path": "".join(f"M{outline}Z" for outline in outlines), "layer": "below", "xref": "x",
         "yref": "y", "fillcolor": fill or "rgba(0,0,0,0)", "fillrule": "nonzero",

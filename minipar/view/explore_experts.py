@@ -23,7 +23,7 @@ from minipar.plan.balance import leaning
 from minipar.plan.placement import Placement
 from minipar.plan.routing import Once, Routing, follow, route
 from minipar.view import controls
-from minipar.view.drawing import Drawing, Shape, Text, figure
+from minipar.view.drawing import Drawing
 from minipar.view.explorer import Explorer, Task
 from minipar.view.flow import FlowView, heading
 from minipar.view.load import stragglers
@@ -178,23 +178,14 @@ class Experts(Explorer):
                 f"{routing.max_over_mean:.2f}, {sent}{dropped}")  # fmt: skip
 
     def figure(self):
-        """Who waits, and under it the flow."""
-        (width, height), waits = self.waits.sheet, self.waits
-        parts = [*waits.parts, *(lowered(part, height + 8) for part in self.flow.parts)]
-        return figure(waits.title, (width, height + 8 + self.flow.sheet[1]), parts, paths=True)
+        """Who waits. The flow is live only: a saved one is large, and `minipar.flow` makes it where it is wanted."""
+        return self.waits.figure()
 
 
 def links(state: ExpertsState) -> Links:
     """The wait of each message and its rows a slot; on one node there is one kind of link."""
     inside = QUICKER * state.speed if state.nodes > 1 else state.speed
     return Links(Link(state.wait, 1 / inside), Link(state.wait, 1 / state.speed))
-
-
-def lowered(part: Shape | Text, far: float) -> Shape | Text:
-    """The same part, further down."""
-    if isinstance(part, Text):
-        return part._replace(y=part.y + far)
-    return part._replace(points=tuple((x, y + far) for x, y in part.points))
 
 
 def experts(lean: float = 0.6, top: int = 2, ranks: int = 4, capacity: float | None = None, placement: str = "in a row",

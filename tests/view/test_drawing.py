@@ -58,6 +58,6 @@ def test_nobody_there_text_and_a_figure(monkeypatch):
 def test_many_shapes_are_saved_as_paths_below_what_is_hatched():
     plain, light = figure("Title", (120, 80), PARTS), figure("Title", (120, 80), PARTS, paths=True)
     assert len(plain.data) == 3 and not plain.layout.shapes
-    assert [shape.path for shape in light.layout.shapes][0] == "M10.0,10.0L50.0,10.0L50.0,30.0L10.0,30.0Z"
+    assert [shape.path for shape in light.layout.shapes][0] == "M10,10L50,10L50,30L10,30Z"
     assert {shape.layer for shape in light.layout.shapes} == {"below"} and len(light.layout.shapes) == 2
     assert [trace.fillpattern.shape for trace in light.data] == ["/", None]

@@ -75,11 +75,12 @@ def test_few_tokens_and_waiting_messages_want_few_ranks():
     assert ex.by_ranks()[4] == pytest.approx(ex.result.time.total)
 
 
-def test_who_waits_is_drawn_above_the_flow_live_and_saved():
+def test_who_waits_is_drawn_above_the_flow_and_alone_where_it_is_saved():
     ex = explore.experts()
     assert ex.waits.sheet[0] == 760 and any(shape["hatch"] for shape in ex.waits.shapes)
     words = [note.text for note in ex.figure().layout.annotations]
-    assert "waits for rank 0" in words and "dispatch →" not in words and "<b>dispatch →</b>" in words
+    assert "waits for rank 0" in words and "<b>dispatch →</b>" not in words
+    assert "dispatch →" in [word["words"] for word in ex.flow.words]
 
 
 def test_at_its_largest():
