@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from minipar.cost.machine import Link
 from minipar.cost.routing import Links, StepTime, step
 from minipar.plan.balance import max_over_mean
+from minipar.plan.placement import Placement
 from minipar.plan.routing import DROPPED, Once, Routing
 from minipar.view.drawing import INK, QUIET, Drawing, Shape, Text, tile
 from minipar.view.explore_split import DEVICES
@@ -27,6 +28,7 @@ from minipar.view.words import duration
 
 WIDTH, LEFT, RIGHT = 760, 62, 590  # the sheet, the edges of the bars
 ROW, BAR, TOP = 27, 22, 26  # a bar with its gap, a bar, a heading
+LOW = 0.76  # of that height where there are more than two panels
 FREE = Links(Link(0, 0), Link(0, 0))
 Parts = list[Shape | Text]
 
@@ -37,12 +39,13 @@ Parts = list[Shape | Text]
 def stragglers(routings: Routing | Mapping[str, Routing], title: str | None = None, *, row: float = 1.0,
                unit: str = "slots", links: Links = FREE, once: str | Once = Once.CHOICE,
                notes: Mapping[str, str] | None = None, times: Mapping[str, StepTime] | None = None,
-               ) -> Drawing:  # fmt: skip
+               home: Placement | None = None) -> Drawing:  # fmt: skip
     """What each rank computes and how long it waits, predicted from a routing; several by name on one axis.
 
     row: time of a row in one expert, in `unit` ("slots" or "s"). links: price of a row (none: links cost nothing), and
     once: how often a token travels. notes: a price tag for each name. times: measured parts of the step by name, in
-    place of the predicted ones. ValueError for no routing at all.
+    place of the predicted ones. home: experts have the colour of the rank on which this placement has them (default:
+    of the rank that computes them). ValueError for no routing at all.
     """
     panels = {"": routings} if isinstance(routings, Routing) else dict(routings)
     if not panels:
@@ -54,10 +57,21 @@ def stragglers(routings: Routing | Mapping[str, Routing], title: str | None = No
             parts.append(Text(0, y + 10, name, 14, INK, "start", bold=True))
             parts.append(Text(WIDTH, y + 10, (notes or {}).get(name, ""), 13, INK, "end"))
             y += TOP
-        parts += rows(one, times[name], LEFT, y, (RIGHT - LEFT) / longest, unit)
+        parts += rows(one, times[name], LEFT, y, (RIGHT - LEFT) / longest, unit, home)
         y += ROW * one.ranks + 12
+    if len(panels) > 2:  # all of them on one screen
+        y, parts = y * LOW, list(_squeezed(parts))
     first = next(iter(panels))
     return Drawing(finding(panels[first]) if title is None else title, (WIDTH, y), parts, summary(panels, times, unit))
+
+
+def _squeezed(parts: Parts) -> Iterable[Shape | Text]:
+    """The same, less high."""
+    for part in parts:
+        if isinstance(part, Text):
+            yield part._replace(y=part.y * LOW)
+        else:
+            yield part._replace(points=tuple((x, y * LOW) for x, y in part.points))
 
 
 def finding(routing: Routing) -> str:
@@ -84,7 +98,8 @@ def summary(panels: Mapping[str, Routing], times: Mapping[str, StepTime], unit: 
     return f"Stragglers({'; '.join(told)})"
 
 
-def rows(routing: Routing, time: StepTime, x: float, y: float, scale: float, unit: str = "slots") -> Parts:
+def rows(routing: Routing, time: StepTime, x: float, y: float, scale: float, unit: str = "slots",
+         home: Placement | None = None) -> Parts:  # fmt: skip
     """A bar a rank: dispatch, its experts, hatched waiting, combine; its rows at the end."""
     busiest, most = _busiest(routing)
     starts, ends = x + time.dispatch * scale, x + (time.dispatch + time.experts) * scale
@@ -94,7 +109,7 @@ def rows(routing: Routing, time: StepTime, x: float, y: float, scale: float, uni
         parts.append(Text(x - 8, top + BAR / 2, f"rank {rank}", 13, INK, "end"))
         parts += _sending(x, starts, ends, ends + time.combine * scale, top)
         row = time.work[rank] * scale / max(1, routing.computed[rank])
-        parts += _work(held, starts, top, row, fill)
+        parts += _work({(expert, paint(expert, rank, home)): many for expert, many in held.items()}, starts, top, row)
         done = starts + time.work[rank] * scale
         parts += _padding(sum(held.values()), routing.computed[rank], starts, top, row, fill[0])
         parts += _waiting(done, ends, top, busiest, routing)
@@ -118,15 +133,20 @@ def shares(routing: Routing) -> tuple[dict[int, int], ...]:
     return found
 
 
-def _work(held: Mapping[int, int], x: float, top: float, row: float, paint: tuple[str, str]) -> Iterable[Shape | Text]:
-    for expert, many in held.items():
+def paint(expert: int, rank: int, home: Placement | None) -> tuple[str, str]:
+    """Fill and ink of an expert that is computed on this rank."""
+    return DEVICES[(rank if home is None else home.holders[expert][0]) % len(DEVICES)]
+
+
+def _work(held: Mapping[tuple, int], x: float, top: float, row: float) -> Iterable[Shape | Text]:
+    for (expert, (fill, ink)), many in held.items():
         if many * row > 0.3:
             tip = f"expert {expert}: {many} row{'' if many == 1 else 's'}"
-            yield tile(x, top, many * row, BAR, paint[0], tip=tip)
+            yield tile(x, top, many * row, BAR, fill, tip=tip)
             fits = ((f"expert {expert}", 66), (str(expert), 18))
             words = next((said for said, wide in fits if many * row > wide), "")
             if words:
-                yield Text(x + many * row / 2, top + BAR / 2, words, 12, paint[1])
+                yield Text(x + many * row / 2, top + BAR / 2, words, 12, ink)
             x += many * row
 
 

@@ -8,6 +8,7 @@ from minipar.plan.balance import leaning, taught
 from minipar.plan.placement import packed
 from minipar.plan.routing import follow, route
 from minipar.view.drawing import Shape, Text
+from minipar.view.explore_split import DEVICES
 from minipar.view.load import evened, finding, loads, shares, stragglers
 
 SCORES = leaning(128, 8)
@@ -43,6 +44,21 @@ def test_four_ways_stand_on_one_axis_with_their_prices():
                                                                    "step 330 ms"]  # fmt: skip
     assert "92 choices lost" in said and [name for name in said if name in ways] == list(ways)
     assert "placed: rows 104 80 36 36, busiest / mean 1.62, 520 ms" in repr(view)
+
+
+def test_an_expert_keeps_its_colour_wherever_it_lies():
+    def fills(**more):
+        view = stragglers(route(SCORES, 8, 2, placement=packed(SEEDED.load, 4, 12)), **more)
+        return {part.fill for part in view.parts if isinstance(part, Shape) and part.tip.startswith("expert 0:")}
+
+    assert len(fills()) == 3 and fills(home=SEEDED.placement) == {DEVICES[0][0]}
+
+
+def test_more_than_two_panels_are_less_high():
+    two, four = (stragglers({str(number): SEEDED for number in range(many)}) for many in (2, 4))
+    assert four.sheet[1] < 2 * two.sheet[1] * 0.8
+    for view in (two, four):  # nothing hangs out
+        assert max(y for part in view.parts if isinstance(part, Shape) for _, y in part.points) <= view.sheet[1]
 
 
 def test_links_and_padding_are_drawn():
