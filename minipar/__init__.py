@@ -12,10 +12,10 @@ except PackageNotFoundError:  # a clone that was never installed
     __version__ = "0+clone"
 
 _HOME = {
-    "minipar.plan.actions": "Action B F I Op W",
+    "minipar.plan.actions": "Action B F I Op Overlap W",
     "minipar.plan.schedule": "Schedule schedule",
     "minipar.plan.schedules": (
-        "gpipe interleaved_1f1b interleaved_zero_bubble looped_bfs naive one_f_one_b zb_h1 zb_h2 zb_v"
+        "dualpipe_v gpipe interleaved_1f1b interleaved_zero_bubble looped_bfs naive one_f_one_b zb_h1 zb_h2 zb_v"
     ),
     "minipar.plan.search": "search",
     "minipar.plan.check": "Problem problems",

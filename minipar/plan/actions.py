@@ -6,6 +6,7 @@
     sBm     activation(s, m); gradient(s+1, m), unless s is the last      gradient(s, m), weight gradient(s, m)
     sIm     as B                                                          gradient(s, m)
     sWm     activation(s, m), gradient(s, m)                              weight gradient(s, m)
+    (F;B)OVERLAP_F_B  what both read                                      what both make
 
 That table is the whole logic of the domain. Validity, deadlock, messages, simulated time and memory are all derived
 from :func:`reads` and :func:`makes`; no other place in minipar knows what a forward or a backward depends on.
@@ -65,6 +66,41 @@ class Action(NamedTuple):
         return cls(int(stage), Op[letter], int(microbatch))
 
 
+class Overlap(NamedTuple):
+    """A forward and a backward of two microbatches that run at once (DualPipe, arXiv:2412.19437).
+
+    The one computes while the other's messages are under way. Prints and parses as torch writes it:
+    ``(7F4;0B0)OVERLAP_F_B``.
+    """
+
+    forward: Action
+    backward: Action
+
+    def __str__(self) -> str:
+        return f"({self.forward};{self.backward})OVERLAP_F_B"
+
+    __repr__ = __str__
+
+
+_OVERLAP = re.compile(r"\(([^;]*);([^;]*)\)OVERLAP_F_B")
+
+
+def parse(word: str) -> "Action | Overlap":
+    """The step written as ``word``: an action or a pair that overlaps. ValueError names the word when it is neither."""
+    pair = _OVERLAP.fullmatch(word)
+    if not pair:
+        return Action.parse(word)
+    forward, backward = map(Action.parse, pair.groups())
+    if (forward.op, backward.op) != (F, B):
+        raise ValueError(f"'{word}' pairs {forward} with {backward}: what overlaps is an F and a B, in this order")
+    return Overlap(forward, backward)
+
+
+def halves(step: "Action | Overlap") -> tuple[Action, ...]:
+    """The actions of one step of a schedule: itself, or the two that overlap."""
+    return step if type(step) is Overlap else (step,)
+
+
 class Kind(enum.Enum):
     """What a value is."""
 
@@ -100,11 +136,13 @@ class Recv(NamedTuple):
     peer: int
 
 
-Step = Action | Send | Recv
+Step = Action | Overlap | Send | Recv
 
 
-def reads(action: Action, last_stage: int) -> tuple[Value, ...]:
+def reads(action: Action | Overlap, last_stage: int) -> tuple[Value, ...]:
     """The values that must exist before ``action`` can start, in a pipeline whose last stage is ``last_stage``."""
+    if type(action) is Overlap:
+        return reads(action.forward, last_stage) + reads(action.backward, last_stage)
     stage, op, microbatch = action
     if op is F:
         return (Value(Kind.ACTIVATION, stage - 1, microbatch),) if stage else ()
@@ -116,8 +154,10 @@ def reads(action: Action, last_stage: int) -> tuple[Value, ...]:
     return (own, Value(Kind.GRADIENT, stage + 1, microbatch))
 
 
-def makes(action: Action) -> tuple[Value, ...]:
+def makes(action: Action | Overlap) -> tuple[Value, ...]:
     """The values that exist once ``action`` has ended."""
+    if type(action) is Overlap:
+        return makes(action.forward) + makes(action.backward)
     stage, op, microbatch = action
     if op is F:
         return (Value(Kind.ACTIVATION, stage, microbatch),)

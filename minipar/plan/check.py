@@ -7,7 +7,7 @@ each stage stands on one rank, and the programs reach their end. Each problem is
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from minipar.plan.actions import Action, B, F, I, W, makes, reads
+from minipar.plan.actions import Action, B, F, I, W, halves, makes, reads
 from minipar.plan.order import Deadlock, walk
 from minipar.plan.schedule import Schedule
 
@@ -47,6 +47,11 @@ def problems(schedule: Schedule) -> list[Problem]:
     return found
 
 
+def _each(program) -> Iterator[tuple[int, Action]]:
+    """(position, action) of a program; the two of a pair that overlaps stand at one position."""
+    return ((position, action) for position, step in enumerate(program) for action in halves(step))
+
+
 def _idle_ranks(schedule: Schedule) -> Iterator[Problem]:
     if not schedule.ranks:
         yield Problem("empty", None, None, "The schedule has no ranks: write one line a rank.")
@@ -64,7 +69,7 @@ def _idle_ranks(schedule: Schedule) -> Iterator[Problem]:
 def _misplaced(schedule: Schedule) -> Iterator[Problem]:
     told = set()
     for rank, program in enumerate(schedule.programs):
-        for position, action in enumerate(program):
+        for position, action in _each(program):
             home = schedule.placement[action.stage]
             if rank != home and (rank, action.stage) not in told:
                 told.add((rank, action.stage))
@@ -78,7 +83,7 @@ def _misplaced(schedule: Schedule) -> Iterator[Problem]:
 
 
 def _own_stage(schedule: Schedule, rank: int, action: Action) -> str:
-    own = {a.stage for a in schedule.programs[rank]} - {action.stage}
+    own = {a.stage for _, a in _each(schedule.programs[rank])} - {action.stage}
     if rank not in own and rank < len(schedule.placement) and schedule.placement[rank] not in (None, rank):
         return ""
     return f" Rank {rank} runs stage {rank}: {action._replace(stage=rank)}."
@@ -87,7 +92,7 @@ def _own_stage(schedule: Schedule, rank: int, action: Action) -> str:
 def _doubled(schedule: Schedule) -> Iterator[Problem]:
     seen: dict[Action, int] = {}
     for rank, program in enumerate(schedule.programs):
-        for position, action in enumerate(program):
+        for position, action in _each(program):
             if action in seen and seen[action] == rank:
                 yield Problem(
                     "doubled", rank, position, f"{action} stands twice on rank {rank}: each action runs once."
@@ -96,7 +101,7 @@ def _doubled(schedule: Schedule) -> Iterator[Problem]:
 
 
 def _missing(schedule: Schedule) -> Iterator[Problem]:
-    have = {action for program in schedule.programs for action in program}
+    have = {action for program in schedule.programs for _, action in _each(program)}
     for stage in range(schedule.stages):
         rank = schedule.placement[stage]
         if rank is None:
@@ -139,8 +144,8 @@ def _upside_down(schedule: Schedule) -> Iterator[Problem]:
     """An action before something that the same rank makes for it: no other rank can help."""
     last = schedule.stages - 1
     for rank, program in enumerate(schedule.programs):
-        makers = {value: (at, action) for at, action in reversed(list(enumerate(program))) for value in makes(action)}
-        for position, action in enumerate(program):
+        makers = {value: (at, action) for at, action in reversed(list(_each(program))) for value in makes(action)}
+        for position, action in _each(program):
             for value in reads(action, last):
                 at, maker = makers.get(value, (-1, None))
                 if at > position:

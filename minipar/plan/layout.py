@@ -5,6 +5,9 @@
     tensor   every stage's matrices, heads and words in equal slices
     data     every stage again, for other texts of the batch
     context  every stage again, for other positions of the texts
+    expert   layers of experts divide the ranks of a stage once more, among different experts
+
+A microbatch is the same texts of the batch however many data ranks share it; each of them takes one piece in a row.
 
 A plan is data: nothing is built and no process is asked. The cuts may be left open until a model is there to be cut.
 """
@@ -18,10 +21,11 @@ from minipar.plan.deal import DEALS, deal
 from minipar.plan.mesh import Mesh
 from minipar.plan.schedule import Schedule
 from minipar.plan.simulate import Cost, predict
+from minipar.plan.slices import even, require_own_tokens
 from minipar.plan.split import split
 from minipar.plan.trace import Trace
 
-AXES = ("pipe", "data", "tensor", "context")
+AXES = ("pipe", "data", "tensor", "context")  # those of the product; experts divide them again (mesh.py)
 COLLECTIVES = ("backend", "ring")
 
 
@@ -77,8 +81,12 @@ class Plan:
         return self.mesh.size
 
     def size(self, axis: str) -> int:
-        """How many ranks this axis has: 1 where the mesh does not name it."""
-        return self.mesh.axes.get(axis, 1)
+        """How many ranks this axis has, those of experts too: 1 where the mesh does not name it."""
+        return self.mesh.axes.get(axis) or self.mesh.expert_axes.get(axis, 1)
+
+    def mesh_for(self, model) -> Mesh:
+        """The mesh to run a model on: one with experts has an expert axis, if only of one rank."""
+        return self.mesh.with_experts() if getattr(model, "experts", 0) else self.mesh
 
     def place(self, rank: int) -> dict[str, int]:
         """This rank's place on each of the four axes: 0 where the mesh does not name one."""
@@ -109,11 +117,21 @@ class Plan:
         home = self.place(rank)["pipe"]
         return tuple(stage for stage, there in enumerate(self.schedule.placement) if there == home)
 
-    def texts_of(self, rank: int, texts: int) -> range:
-        """Which texts of a batch of so many this rank reads: one piece in a row for each place on the data axis."""
-        share = texts // self.size("data")
-        at = self.place(rank)["data"]
-        return range(at * share, (at + 1) * share)
+    def microbatches_of(self, texts: int) -> tuple[range, ...]:
+        """Which texts of a batch of so many are in each microbatch, on all data ranks together."""
+        data, count = self.size("data"), self.schedule.microbatches
+        each, more = divmod(texts // data, count)
+        ends = [data * (each * number + min(number, more)) for number in range(count + 1)]
+        return tuple(map(range, ends, ends[1:]))
+
+    def texts_of(self, rank: int, texts: int) -> tuple[int, ...]:
+        """Which texts of a batch of so many this rank reads: of each microbatch the piece of its data place."""
+        data, at = self.size("data"), self.place(rank)["data"]
+        found = []
+        for part in self.microbatches_of(texts):
+            share = len(part) // data
+            found += part[at * share : (at + 1) * share]
+        return tuple(found)
 
     def positions_of(self, rank: int, length: int) -> tuple[int, ...]:
         """Which positions of a text of this length this rank reads, as they are dealt over the context axis."""
@@ -154,6 +172,16 @@ class Plan:
                 f"sequence_parallel cuts {here} positions into tensor={slices} equal parts, and {here} / {slices} "
                 f"is not whole"
             )
+
+
+    def require_experts(self, experts: int) -> None:
+        """ValueError where a model with so many experts in a layer (0: none) cannot lie on this mesh."""
+        ranks = self.size("expert")
+        if not experts and ranks > 1:
+            raise ValueError(f"{self.mesh!r} has ranks for different experts, and this model has none")
+        if experts:
+            require_own_tokens(self.size("tensor"), self.sequence_parallel)
+            even(experts, ranks, "experts")
 
 
 def _one_stage(mesh: Mesh) -> Schedule:

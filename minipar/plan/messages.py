@@ -12,7 +12,7 @@ A value that one rank makes and another reads becomes a Send and a Recv. Two for
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from minipar.plan.actions import Action, Recv, Send, Step, Value, makes, reads
+from minipar.plan.actions import Recv, Send, Step, Value, halves, makes, reads
 from minipar.plan.order import walk
 from minipar.plan.schedule import Schedule
 from minipar.plan.simulate import predict
@@ -42,7 +42,7 @@ class Lowered:
         programs: list[tuple[Step, ...]] = [()] * (max(ranks) + 1)
         for rank, program in zip(ranks, self.programs, strict=True):
             programs[rank] = tuple(
-                step if isinstance(step, Action) else step._replace(peer=ranks[step.peer]) for step in program
+                step._replace(peer=ranks[step.peer]) if isinstance(step, Send | Recv) else step for step in program
             )
         return replace(self, programs=tuple(programs))
 
@@ -80,9 +80,10 @@ def _tagged(schedule: Schedule) -> Iterator[list[Step]]:
                 if source != rank and value not in here:
                     here.add(value)
                     steps.append(Recv(value, source))
-            steps.append(action)
-            for value in makes(action):
-                steps += [Send(value, reader) for reader in crossing.get(value, (rank, ()))[1]]
+            for half in halves(action):  # a pair that overlaps: here its two actions run one after the other
+                steps.append(half)
+                for value in makes(half):
+                    steps += [Send(value, reader) for reader in crossing.get(value, (rank, ()))[1]]
         yield steps
 
 

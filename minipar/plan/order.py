@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from minipar.plan.actions import Action, Recv, Send, Step, Value, makes, reads
+from minipar.plan.actions import Action, Overlap, Recv, Send, Step, Value, makes, reads
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,12 @@ def walk_values(programs: Sequence[Sequence[Step]], *, unbuffered: bool = False)
     last_stage, lowered = -1, unbuffered
     for program in programs:
         for step in program:
-            if type(step) is not Action:
+            if type(step) is Action:
+                last_stage = max(last_stage, step.stage)
+            elif type(step) is Overlap:
+                last_stage = max(last_stage, step.forward.stage, step.backward.stage)
+            else:
                 lowered = True
-            elif step.stage > last_stage:
-                last_stage = step.stage
     return _Walk(programs, last_stage, unbuffered, lowered).run()
 
 
@@ -164,7 +166,7 @@ def _maker(programs, stuck: Stuck):
 
 
 def _gives(step: Step, stuck: Stuck, rank: int) -> bool:
-    if isinstance(step, Action):
+    if isinstance(step, Action | Overlap):
         return stuck.missing in makes(step) and not isinstance(stuck.step, Recv)
     if isinstance(step, Send):
         return isinstance(stuck.step, Recv) and step == Send(stuck.step.value, stuck.rank) and rank == stuck.step.peer

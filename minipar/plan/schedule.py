@@ -12,7 +12,7 @@ import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from minipar.plan.actions import Action
+from minipar.plan.actions import Action, Overlap, halves, parse
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Schedule:
     """
 
     name: str
-    programs: tuple[tuple[Action, ...], ...]
+    programs: tuple[tuple[Action | Overlap, ...], ...]
 
     def __post_init__(self):
         programs = tuple(tuple(program) for program in self.programs)
         for rank, program in enumerate(programs):
             for action in program:
-                if not isinstance(action, Action):
+                if not isinstance(action, Action | Overlap):
                     raise TypeError(f"rank {rank} holds {action!r}, which is no action: yield F(stage, microbatch)")
         object.__setattr__(self, "programs", programs)
 
@@ -40,26 +40,26 @@ class Schedule:
     @functools.cached_property
     def stages(self) -> int:
         """One more than the highest stage number anywhere."""
-        return 1 + max((action.stage for program in self.programs for action in program), default=-1)
+        return 1 + max((half.stage for row in self.programs for step in row for half in halves(step)), default=-1)
 
     @functools.cached_property
     def microbatches(self) -> int:
         """One more than the highest microbatch number anywhere."""
-        return 1 + max((action.microbatch for program in self.programs for action in program), default=-1)
+        return 1 + max((half.microbatch for row in self.programs for step in row for half in halves(step)), default=-1)
 
     @functools.cached_property
     def placement(self) -> tuple[int | None, ...]:
         """``placement[stage]`` is the rank that first runs this stage; None where no rank does."""
         home: dict[int, int] = {}
         for rank, program in enumerate(self.programs):
-            for action in program:
+            for action in (half for step in program for half in halves(step)):
                 home.setdefault(action.stage, rank)
         return tuple(home.get(stage) for stage in range(self.stages))
 
     @property
     def actions(self) -> int:
-        """How many actions there are in all."""
-        return sum(len(program) for program in self.programs)
+        """How many actions there are in all; a pair that overlaps is two."""
+        return sum(len(halves(step)) for program in self.programs for step in program)
 
     def __str__(self) -> str:
         return "\n".join(" ".join(map(str, program)) for program in self.programs)
@@ -87,7 +87,7 @@ class Schedule:
 def _words(rank: int, words: Iterable[str]):
     for position, word in enumerate(words):
         try:
-            yield Action.parse(word)
+            yield parse(word)
         except ValueError as error:
             raise ValueError(f"rank {rank}, word {position + 1}: {error}") from None
 

@@ -7,7 +7,7 @@ slots here, its halves (I for the input's gradient, W for the weights') one each
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 
-from minipar.plan.actions import Action, B, F, I, Op, W
+from minipar.plan.actions import Action, B, F, I, Op, Overlap, W
 from minipar.plan.schedule import Schedule, require_positive, schedule
 
 
@@ -194,12 +194,63 @@ def _v_steps(down: int, up: int, rank: int, ranks: int, microbatches: int) -> It
     yield from [(up, W)] * rank + [(down, W)] * rank
 
 
+@schedule
+def dualpipe_v(rank, ranks, microbatches):
+    """ZB-V's placement; in its middle a forward and a backward run at once, so that messages hide (DeepSeek, 2024).
+
+    Rank r runs stages r and 2P-1-r. A pair in brackets overlaps: one computes while the other communicates. Needs 2P
+    microbatches or more (DualPipe, arXiv:2412.19437; the V shape: Qi et al.; the order is torch's).
+
+    P = 2, M = 4, in order, not in time:
+
+    0F0 0F1 0F2 3F0 3I0 3W0 3F1 (0F3;3B1) (3F2;0B0) 3B2 (3F3;0B1) 3B3 0I2 0W2 0I3 0W3
+    1F0 2F0 1F1 2F1 1F2 2B0 (2F2;1B0) (1F3;2B1) (2F3;1B1) 2B2 1B2 2I3 1I3 2W3 1W3
+    """
+    if microbatches < 2 * ranks:
+        raise ValueError(f"dualpipe_v on {ranks} ranks needs {2 * ranks} microbatches or more, not {microbatches}")
+    down, up, done, parked = rank, 2 * ranks - 1 - rank, Counter(), deque()
+    for first, second in _dual_steps(down, up, rank, ranks, microbatches):
+        if first is W:
+            yield parked.popleft()
+            continue
+        actions = []
+        for op, stage in filter(None, (first, second)):
+            kind = "forward" if op is F else "backward"
+            actions.append(op(stage, done[kind, stage]))
+            done[kind, stage] += 1
+        if actions[0].op is I:
+            parked.append(W(*actions[0][::2]))
+        yield Overlap(*actions) if len(actions) == 2 else actions[0]
+
+
+def _dual_steps(down: int, up: int, rank: int, ranks: int, microbatches: int) -> Iterator[tuple]:
+    """(what, what at the same time or None) of DualPipeV on one rank; W means: the oldest that is parked."""
+    tail = ranks - rank - 1
+    yield from [((F, down), None)] * 2 * tail
+    yield from [((F, down), None), ((F, up), None)] * (rank + 1)
+    yield from [((I, up), None), (W, None), ((F, up), None)] * tail
+    for number in range(microbatches - 2 * ranks + rank + 1):
+        if number == 0 and rank == ranks - 1:
+            yield from [((F, down), None), ((B, up), None)]
+        else:
+            yield (F, down), (B, up)
+        yield (F, up), (B, down)
+    for _ in range(tail):
+        yield (B, up), None
+        yield (F, up), (B, down)
+    ends = [(side, number) for number in range(rank + 1) for side in (up, down)]
+    split = rank + 1  # of the last backwards, the later half is split
+    yield from (((B if at < split else I, side), None) for at, (side, _) in enumerate(ends))
+    yield from [(W, None), ((I, down), None)] * tail
+    yield from [(W, None)] * (rank + 1)
+
+
 gpipe.title = "GPipe"
 one_f_one_b.title = "1F1B"
 looped_bfs.title = "Looped BFS"
 interleaved_1f1b.title = "interleaved 1F1B"
 interleaved_zero_bubble.title = "interleaved zero bubble"
-zb_h1.title, zb_h2.title, zb_v.title = "ZB-H1", "ZB-H2", "ZB-V"
+zb_h1.title, zb_h2.title, zb_v.title, dualpipe_v.title = "ZB-H1", "ZB-H2", "ZB-V", "DualPipeV"
 
 
 SIMPLE = {"gpipe": gpipe, "one_f_one_b": one_f_one_b}
@@ -208,4 +259,5 @@ CHUNKED = {
     "interleaved_1f1b": interleaved_1f1b,
     "interleaved_zero_bubble": interleaved_zero_bubble,
 }
+OVERLAPPING = {"dualpipe_v": dualpipe_v}  # from 2P microbatches on
 CATALOGUE = {**SIMPLE, **CHUNKED, "zb_h1": zb_h1, "zb_h2": zb_h2, "zb_v": zb_v}

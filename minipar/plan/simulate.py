@@ -8,10 +8,10 @@ Walk the programs once, and start each action when its rank is free and all it r
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minipar.plan.actions import Action, Op, keeps
+from minipar.plan.actions import Action, Op, Overlap, halves, keeps
 from minipar.plan.order import walk_values
 from minipar.plan.schedule import Schedule
-from minipar.plan.trace import Sample, Span, Trace
+from minipar.plan.trace import OVERLAPPED, Sample, Span, Trace
 
 PerStage = float | Sequence[float]
 
@@ -21,34 +21,43 @@ class Cost:
     """What an action costs: seconds or slots, one number for all stages or a sequence with one per stage.
 
     ``hop`` is the latency a message adds before its reader can start; sender and receiver spend no time on it.
-    ``I`` and ``W`` default to half a backward each. ``activation_bytes`` is what one microbatch leaves on a stage.
+    ``I`` and ``W`` default to half a backward each, or to what the other leaves of it; ``B`` to both together, and to 2
+    where none of the three is given. ``overlap`` is a forward and a backward at once: F + B unless given, with the
+    stages of the two. ``activation_bytes`` is what one microbatch leaves on a stage.
     """
 
     F: PerStage = 1.0
-    B: PerStage = 2.0
+    B: PerStage | None = None
     I: PerStage | None = None
     W: PerStage | None = None
+    overlap: float | None = None
     hop: float = 0.0
     activation_bytes: int | Sequence[int] = 0
     unit: str = "slots"
 
     def __post_init__(self):
-        for name in "FBIW":
-            given = getattr(self, name)
-            if given is None:
-                whole = self.B
-                given = tuple(b / 2 for b in whole) if isinstance(whole, Sequence) else whole / 2
-            if isinstance(given, list):
-                given = tuple(given)
-            object.__setattr__(self, name, given)
-            for number in given if isinstance(given, tuple) else (given,):
+        whole, halves_ = self.B, [self.I, self.W]
+        if whole is None:
+            if halves_.count(None) == 1:
+                name, other = ("I", "W") if self.I is None else ("W", "I")
+                raise ValueError(f"{name} has no price: give it beside {other}, or give B, the whole backward")
+            whole = 2.0 if self.I is None else _combine(self.I, self.W, 1)
+        for at, other in ((0, self.W), (1, self.I)):
+            if halves_[at] is None:
+                halves_[at] = _scale(whole, 0.5) if other is None else _combine(whole, other, -1)
+        for name, given in zip("FBIW", (self.F, whole, *halves_), strict=True):
+            object.__setattr__(self, name, tuple(given) if isinstance(given, Sequence) else given)
+            for number in given if isinstance(given, Sequence) else (given,):
                 if not number >= 0:
                     raise ValueError(f"{name} must be a duration, 0 or more, not {number!r}")
-        if not self.hop >= 0:
-            raise ValueError(f"hop must be a duration, 0 or more, not {self.hop!r}")
+        for name, number in (("hop", self.hop), ("overlap", self.overlap)):
+            if number is not None and not number >= 0:
+                raise ValueError(f"{name} must be a duration, 0 or more, not {number!r}")
 
-    def duration(self, action: Action) -> float:
-        """How long this action takes."""
+    def duration(self, action: Action | Overlap) -> float:
+        """How long this action, or this pair at once, takes."""
+        if type(action) is Overlap:
+            return sum(map(self.duration, action)) if self.overlap is None else self.overlap
         return _at(getattr(self, action.op.name), action.stage, action.op.name)
 
     def bytes(self, stage: int) -> int:
@@ -58,6 +67,7 @@ class Cost:
     def times(self, factor: float) -> "Cost":
         """The same machine, ``factor`` times slower."""
         scaled = {op.name: _scale(getattr(self, op.name), factor) for op in Op}
+        scaled["overlap"] = None if self.overlap is None else self.overlap * factor
         return Cost(**scaled, hop=self.hop * factor, activation_bytes=self.activation_bytes, unit=self.unit)
 
 
@@ -67,6 +77,14 @@ def _at(given, stage: int, name: str):
     if stage >= len(given):
         raise ValueError(f"{name} is given for {len(given)} stages, but the schedule has a stage {stage}")
     return given[stage]
+
+
+def _combine(one: PerStage, other: PerStage, sign: int) -> PerStage:
+    """One plus (or minus) the other, stage by stage where either has a number for each."""
+    if not isinstance(one, Sequence) and not isinstance(other, Sequence):
+        return one + sign * other
+    count = len(one) if isinstance(one, Sequence) else len(other)
+    return tuple(_at(one, stage, "B") + sign * _at(other, stage, "I") for stage in range(count))
 
 
 def _scale(given: PerStage, factor: float) -> PerStage:
@@ -91,10 +109,14 @@ def predict(schedule: Schedule, cost: Cost = Cost()) -> Trace:
                 there += hop
             if there > start:
                 start = there
-        free[rank] = end = start + price[action.stage, action.op]
+        pair = type(action) is Overlap
+        free[rank] = end = start + (cost.duration(action) if pair else price[action.stage, action.op])
         for value in gives:
             made[value] = (end, rank)
-        spans.append(Span(rank, action, start, end))
+        if pair:
+            spans += [Span(rank, half, start, end, OVERLAPPED) for half in action]
+        else:
+            spans.append(Span(rank, action, start, end))
     trace = Trace(schedule.name, tuple(spans), schedule.ranks, unit=cost.unit, hop=hop)
     if not cost.activation_bytes:
         return trace
@@ -102,7 +124,7 @@ def predict(schedule: Schedule, cost: Cost = Cost()) -> Trace:
 
 
 def _kinds(schedule: Schedule):
-    return {(action.stage, action.op) for program in schedule.programs for action in program}
+    return {(half.stage, half.op) for program in schedule.programs for step in program for half in halves(step)}
 
 
 def _ledger(trace: Trace, cost: Cost) -> tuple[tuple[Sample, ...], ...]:

@@ -89,6 +89,13 @@ def require_groups(query_heads: int, kv_heads: int) -> None:
         raise ValueError(f"kv_heads={kv_heads} must divide heads={query_heads}: each is read by the same number.")
 
 
+def require_own_tokens(tensor: int, sequence_parallel: bool) -> None:
+    """ValueError where several ranks hold the same tokens."""
+    if tensor > 1 and not sequence_parallel:
+        raise ValueError(f"experts beside tensor={tensor} need sequence_parallel=True: without it all {tensor} tensor "
+                         f"ranks hold the same tokens, and each token would travel {tensor} times")  # fmt: skip
+
+
 # ---- cuts of layers: {parameter name: Cut}
 
 

@@ -8,6 +8,7 @@ the same type, so whatever reads a trace is blind to where it came from; ``sourc
 """
 
 import functools
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from minipar.plan.actions import Action, Step, keeps, makes, reads
 
 #: Every byte a device holds is of exactly one kind; bottom to top of the stacked picture.
 MEMORY_KINDS = ("parameter", "gradient", "optimizer", "batch", "activation", "communication")
+
+OVERLAPPED = "at once"  # the note of two spans that are a pair: they share their time
 
 
 class Span(NamedTuple):
@@ -124,8 +127,12 @@ class Trace:
         return self.end - self.start
 
     def busy(self, rank: int) -> float:
-        """Time this rank spent in actions."""
-        return sum(span.end - span.start for span in self._by_rank[rank])
+        """Time this rank spent in actions; what two of them share counts once."""
+        total, until = 0.0, -math.inf
+        for span in self._by_rank[rank]:
+            total += max(0.0, span.end - max(span.start, until))
+            until = max(until, span.end)
+        return total
 
     def span(self, rank: int) -> float:
         """From this rank's first start to its last end."""
@@ -137,6 +144,15 @@ class Trace:
         """Idle share of all device time: idle / total."""
         total = self.makespan * self.ranks
         return (total - self._useful) / total if total else 0.0
+
+    @property
+    def span_bubble(self) -> float:
+        """Idle share of the longest of the ranks' own spans, first start to last end (Qi et al., 2023, section 5.3).
+
+        (cost - M(F + I + W)) / cost: what is idle before a rank's first action and after its last does not count.
+        """
+        longest = max(map(self.span, range(self.ranks)), default=0.0)
+        return (longest - max(map(self.busy, range(self.ranks)))) / longest if longest else 0.0
 
     @property
     def overhead(self) -> float:

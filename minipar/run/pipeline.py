@@ -13,7 +13,7 @@ in `plan.actions`; here it is only looked up, once, before the first step.
 
 import torch
 
-from minipar.plan.actions import Action, Op, Recv, Send, Value, makes
+from minipar.plan.actions import Action, Op, Recv, Send, Value, halves, makes
 from minipar.plan.messages import Lowered
 from minipar.run.ledger import COMMUNICATION, Ledger
 from minipar.run.mail import Mail, incoming
@@ -83,7 +83,7 @@ class Pipeline:
 def _plan(lowered: Lowered, rank: int) -> list[tuple]:
     """(step, the value it needs from another stage, the value of its own that another stage reads), by the table."""
     last = lowered.schedule.stages - 1
-    read = {incoming(action, last) for program in lowered.schedule.programs for action in program}
+    read = {incoming(half, last) for row in lowered.schedule.programs for step in row for half in halves(step)}
     found = []
     for step in lowered.programs[rank]:
         if isinstance(step, Action):

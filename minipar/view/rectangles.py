@@ -15,8 +15,8 @@ import bisect
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from minipar.plan.actions import Action, Op, Recv, Send, makes, reads
-from minipar.plan.trace import Collective, Span, Trace
+from minipar.plan.actions import Action, B, Op, Recv, Send, makes, reads
+from minipar.plan.trace import OVERLAPPED, Collective, Span, Trace
 from minipar.view.theme import Kind
 
 OPS = {
@@ -103,7 +103,8 @@ def _bars(trace: Trace) -> list[Rectangle]:
         if isinstance(what, Action):  # the common case, kept short: a thousand of them are packed while a slider moves
             stage, op, microbatch = what
             label = f"{stage}{op.name}{microbatch}" if several else f"{op.name}{microbatch}"
-            bars.append(Rectangle(rank, start - origin, end - origin, OPS[op], label, "", what, 0, note))
+            lane = int(note == OVERLAPPED and op is B)  # a pair at once: the backward lies on the lower edge
+            bars.append(Rectangle(rank, start - origin, end - origin, OPS[op], label, "", what, lane, note))
             continue
         if pipeline and _waits(what):
             continue

@@ -122,3 +122,38 @@ def test_the_critical_path_spans_the_step(entries):
         t = predict(s, Cost(F=1, B=2, hop=0.5))
         path = t.critical_path()
         assert (path[0].start, path[-1].end) == (0, t.makespan)
+
+
+def test_pairs_at_once():
+    """DualPipeV (from 2P microbatches on): sound, parses back, its messages pair up, and a cheaper pair pays."""
+    for p, m in [(ranks, 2 * ranks + more) for ranks in range(1, 9) for more in range(8)]:
+        s = minipar.dualpipe_v(p, m)
+        assert problems(s) == []
+        assert Schedule.parse(str(s), s.name) == s
+        for ordered in (False, True):
+            lowered = lower(s, ordered=ordered)
+            assert lowered.messages == 2 * m * (2 * p - 2)
+            actions = [step for row in lowered.programs for step in row if not isinstance(step, (Send, Recv))]
+            assert len(actions) == s.actions and all(isinstance(action, minipar.Action) for action in actions)
+        assert len(list(walk(lowered.programs, unbuffered=True))) == s.actions + 2 * lowered.messages
+        one_by_one, at_once = predict(s, Cost(F=1, B=2)), predict(s, Cost(F=1, B=2, overlap=2.5))
+        assert one_by_one.busy(0) == 6 * m
+        pairs = sum(isinstance(step, minipar.Overlap) for step in s.programs[0])
+        assert at_once.busy(0) == 6 * m - 0.5 * pairs and at_once.makespan <= one_by_one.makespan
+        assert at_once.peak_in_flight == one_by_one.peak_in_flight
+
+
+def test_the_rates_of_the_zero_bubble_paper():
+    """Idle in the longest own span, F = I = W, no hop: (P-1)(F+B) of 1F1B, (P-1)F of H1, none of H2."""
+    for p in range(1, 9):
+        m = 3 * p
+        plain, h1, h2 = (
+            predict(build(p, m), Cost(F=1, I=1, W=1)) for build in (minipar.one_f_one_b, minipar.zb_h1, minipar.zb_h2)
+        )
+        assert plain.span_bubble == pytest.approx(3 * (p - 1) / (3 * m + 3 * (p - 1)))
+        assert h1.span_bubble == pytest.approx((p - 1) / (3 * m + p - 1))
+        assert h2.span_bubble == 0
+    measured = Cost(F=18.522, I=18.086, W=9.337, hop=0.601)  # their 1.5B model on 8 devices, ms; 24 microbatches
+    printed = {minipar.one_f_one_b: "0.2431", minipar.zb_h1: "0.1585", minipar.zb_h2: "0.1083"}
+    for build, rate in printed.items():
+        assert f"{predict(build(8, 24), measured).span_bubble:.4f}" == rate

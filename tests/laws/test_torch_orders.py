@@ -36,3 +36,13 @@ def test_the_same_order_as_torch(name):
         assert str(getattr(minipar, name)(p, m, **options)) == theirs(PAIRS[name], p, m, chunks)
         compared += 1
     assert compared >= 60
+
+
+def test_pairs_at_once_stand_where_torch_has_them():
+    for p in range(1, 7):
+        for m in range(2 * p, 2 * p + 8):
+            made = object.__new__(peer.ScheduleDualPipeV)
+            made.pp_group_size, made._n_microbatches = p, m
+            rows = [made._calculate_single_rank_operations(rank) for rank in range(p)]
+            text = "\n".join(" ".join(str(action) for action in row if action is not None) for row in rows)
+            assert str(minipar.dualpipe_v(p, m)) == text

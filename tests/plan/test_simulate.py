@@ -3,7 +3,7 @@
 import pytest
 
 import minipar
-from minipar import B, Cost, F, I, W, predict
+from minipar import B, Cost, F, I, Overlap, W, predict
 
 
 def test_a_hop_delays_the_reader_and_costs_nobody_time():
@@ -52,3 +52,26 @@ def test_activation_bytes_make_a_ledger():
     t = predict(minipar.one_f_one_b(ranks=4, microbatches=8), Cost(F=1, B=2, activation_bytes=10))
     assert [t.peak_memory(rank) for rank in range(4)] == [40, 30, 20, 10]
     assert t.memory(3)[-1][1] == {"activation": 0}
+
+
+def test_prices_that_follow_from_others():
+    assert (Cost(F=1, I=1, W=2).B, Cost(B=3, I=1).W, Cost(B=3, W=1).I) == (3, 2, 2)
+    assert Cost(B=(2, 4), I=(1, 1)).W == (1, 3) and Cost(I=(1, 2), W=1).B == (2, 3)
+    pair = Overlap(F(0, 1), B(0, 0))
+    assert (Cost(F=1, B=2).duration(pair), Cost(F=1, B=2, overlap=2.5).duration(pair)) == (3, 2.5)
+    assert Cost(F=1, B=2, overlap=2.5).times(2).overlap == 5
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"I": 1}, "W has no price: give it beside I, or give B, the whole backward"),
+        ({"W": 1}, "I has no price: give it beside W, or give B, the whole backward"),
+        ({"B": 1, "I": 2}, "W must be a duration, 0 or more, not -1"),
+        ({"overlap": -1}, "overlap must be a duration, 0 or more, not -1"),
+    ],
+)
+def test_prices_that_are_refused(given, sentence):
+    with pytest.raises(ValueError) as error:
+        Cost(**given)
+    assert str(error.value) == sentence
