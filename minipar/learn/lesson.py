@@ -26,6 +26,7 @@ COURSE = {  # id: (module in lessons/, title)
     "08": ("columns_rows", "Slicing I"),
     "09": ("heads_vocabulary", "Slicing II"),
     "10": ("along_the_sequence", "Along the sequence"),
+    "11": ("experts", "Experts"),
 }
 
 
