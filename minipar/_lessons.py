@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -82,11 +83,11 @@ def write(path, data):
 
 
 def chosen(names, fresh):
-    """The file names that `--fresh` means: '05', '5', '05_one_f_one_b' or the file's own name."""
+    """The file names that `--fresh` means: '05', '5', '7b', '05_one_f_one_b' or the file's own name."""
     found = set()
     for word in fresh:
         stem = word[: -len(".ipynb")] if word.endswith(".ipynb") else word
-        number = stem.zfill(2) if stem.isdigit() else stem
+        number = "0" + stem if re.match(r"\d[a-z]?$", stem) else stem
         match = [name for name in names if name == stem + ".ipynb" or name.split("_")[0] == number]
         if not match:
             stems = ", ".join(name[: -len(".ipynb")] for name in names)

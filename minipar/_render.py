@@ -64,11 +64,16 @@ def chosen(words: list[str]) -> list[Path]:
     """The notebooks meant by "04", "index", a file's name, or nothing at all."""
     files = sorted((ROOT / "notebooks").glob("*.ipynb"))
     words = [Path(word).stem for word in words]
-    unknown = [word for word in words if not any(file.stem.startswith(word) for file in files)]
+
+    def means(word: str, file: Path) -> bool:
+        """A bare number is that lesson alone: 07 is not the side lesson 07b."""
+        return file.stem.split("_")[0] == word if word.isdigit() else file.stem.startswith(word)
+
+    unknown = [word for word in words if not any(means(word, file) for file in files)]
     if unknown or not files:
         there = ", ".join(file.stem for file in files) or "none"
         raise Refusal(f"there is no notebook {' or '.join(unknown) or 'to render'}; there are: {there}.")
-    return [file for file in files if not words or any(file.stem.startswith(word) for word in words)]
+    return [file for file in files if not words or any(means(word, file) for word in words)]
 
 
 def render(file: Path, server, browser, again: bool) -> bool:

@@ -287,6 +287,6 @@ def test_the_file_map_is_the_tree():
 
 def test_lessons_of_the_readme_are_the_notebooks():
     text = (ROOT / "README.md").read_text()
-    listed = {m.group(1) for m in re.finditer(r"(?m)^\| (\d\d) \d*[A-Z]", text)}
-    there = {path.name[:2] for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")}
+    listed = {m.group(1) for m in re.finditer(r"(?m)^\| (\d\db?) \d*[A-Z]", text)}
+    there = {path.name.split("_")[0] for path in (ROOT / "notebooks").glob("[0-9][0-9]*_*.ipynb")}
     assert listed == there

@@ -105,6 +105,12 @@ def test_fresh_renews_one_lesson_and_keeps_the_old(course, tmp_path, word):
     assert (mine / "04_gpipe.ipynb").read_text() == "my other work"
 
 
+@pytest.mark.parametrize(("word", "name"), [("05", "05_one"), ("5", "05_one"), ("05b", "05b_two"), ("5b", "05b_two")])
+def test_a_side_lesson_has_a_name_of_its_own(word, name):
+    names = ["05_one.ipynb", "05b_two.ipynb", "15_other.ipynb", "index.ipynb"]
+    assert _lessons.chosen(names, [word]) == {f"{name}.ipynb"}
+
+
 def test_fresh_refuses_a_lesson_that_is_not_there(course, tmp_path):
     with pytest.raises(Refusal, match=r"no lesson '17' to renew; there are 04_gpipe, 05_one, index\."):
         _lessons.copy_lessons(tmp_path / "mine", ["17"], source=course)

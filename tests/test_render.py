@@ -93,6 +93,9 @@ def test_an_unknown_lesson_is_refused_with_those_there_are(tmp_path, monkeypatch
     (tmp_path / "notebooks" / "04_gpipe.ipynb").touch()
     for word in ("04", "04_gpipe", "notebooks/04_gpipe.ipynb"):
         assert [path.stem for path in _render.chosen([word])] == ["04_gpipe"]
+    (tmp_path / "notebooks" / "04b_aside.ipynb").touch()
+    for word, found in (("04", "04_gpipe"), ("04b", "04b_aside"), ("04b_aside", "04b_aside")):
+        assert [path.stem for path in _render.chosen([word])] == [found]
     with pytest.raises(Refusal, match="there is no notebook 77; there are: 04_gpipe"):
         _render.chosen(["77"])
 

@@ -6,15 +6,18 @@ one and keeps it for the session, so that a second check does not wait again.
 
 from __future__ import annotations
 
-_own: dict[int, object] = {}
+_own: dict[tuple, object] = {}
 
 
-def workers(count: int):
-    """An open, idle WorkerPool of at least ``count`` workers; hand ``ranks=count`` to its runs."""
+def workers(count: int, backend: str | None = None):
+    """An open, idle WorkerPool of at least ``count`` workers; hand ``ranks=count`` to its runs.
+
+    backend: the rules that its messages must keep ("gloo-ordered"); None: any.
+    """
     from minipar.run.pool import WorkerPool, live_pools
 
     for pool in reversed(list(live_pools())):
-        if pool.size >= count and pool.current is None:
+        if pool.size >= count and pool.current is None and backend in (None, pool.backend):
             return pool
-    _own[count] = WorkerPool(count)
-    return _own[count]
+    _own[count, backend] = WorkerPool(count, backend)
+    return _own[count, backend]

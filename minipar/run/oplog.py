@@ -187,5 +187,8 @@ def describe(place):
     """`where()` as text; the notebook turns the file of a cell into its number."""
     if place is None:
         return "a place outside the program"
-    line = linecache.getline(place[0], place[1]).strip()
+    try:
+        line = linecache.getline(place[0], place[1]).strip()
+    except Exception:  # another thread may be filling linecache just now; the place alone will do
+        line = ""
     return f'File "{place[0]}", line {place[1]}, in {place[2]}' + (f": {line}" if line else "")

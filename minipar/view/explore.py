@@ -8,6 +8,7 @@ explore.parked(cap=4, microbatches=8)        weight gradients that fill gaps, un
 explore.cards(10_000_000_000)                parameters against a row of real cards
 explore.split(costs, parts=4)                where to cut a list of layers
 explore.deal(ranks=4, positions=1024)        who computes which part of the causal triangle, and who waits
+explore.hands(text)                          a list whose sends wait for their receivers: does it still end?
 explore.heads(ranks=4, query=8, kv=2)        heads and words on ranks: from when on are heads copied?
 explore.message(machine)                     where a message costs its wait, and where its bytes
 explore.slices(hidden=64, tokens=64)         when a sliced MLP is quicker than a whole one
@@ -22,6 +23,7 @@ from minipar.view.explore_cards import cards
 from minipar.view.explore_chunks import chunks, where_it_loses
 from minipar.view.explore_deal import deal, slowest_of
 from minipar.view.explore_experts import experts, no_bytes_then_twice
+from minipar.view.explore_hands import both_ways_pass, hands
 from minipar.view.explore_heads import heads, largest_ranks
 from minipar.view.explore_memory import memory, two_ways_under_the_cap
 from minipar.view.explore_mesh import busiest_inside, mesh
@@ -38,12 +40,14 @@ __all__ = [
     "Explorer",
     "Task",
     "best_cut",
+    "both_ways_pass",
     "busiest_inside",
     "cap",
     "cards",
     "chunks",
     "deal",
     "experts",
+    "hands",
     "heads",
     "idle_below",
     "largest_ranks",

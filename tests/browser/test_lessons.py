@@ -121,7 +121,7 @@ def test_the_map_says_where_to_go_on(open_notebook, lab):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_lesson_is_walked_from_top_to_bottom(open_notebook, lab, name):
-    of = lesson(name[:2])
+    of = lesson(name.split("_")[0])
     page = open_notebook(f"{name}.ipynb")
     as_given(page, of, lab)
     answered(page, of)

@@ -24,7 +24,7 @@ import nbformat
 from nbformat import NotebookNode
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
-LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+LESSONS = sorted(path.stem for path in NOTEBOOKS.glob("[0-9][0-9]*_*.ipynb"))
 OPENING = re.compile(r"# %% (?P<wrong>wrong )?(?P<cell>[\w-]+)(?:: (?P<name>.+))?$")
 SAYS = "# says: "
 
