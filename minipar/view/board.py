@@ -21,7 +21,7 @@ from pathlib import Path
 import anywidget
 import traitlets
 
-from minipar.plan.actions import Action, Recv, Send, keeps, makes, reads
+from minipar.plan.actions import Action, I, Recv, Send, W, keeps, makes, reads
 from minipar.plan.schedule import Schedule
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Span, Trace
@@ -33,6 +33,7 @@ from minipar.view.rectangles import OPS
 from minipar.view.theme import PALETTE
 from minipar.view.words import duration, share
 
+PARKS = {I: 1, W: -1}  # how an action changes what waits for its weight gradient
 ARROWS = 160  # of so many values the arrows stand on the picture; of more they come when a bar is pointed at
 SLOTS = Cost()
 HERE = Path(__file__).parent
@@ -55,9 +56,10 @@ class Grid(anywidget.AnyWidget):
 
 
 def numbers(spans: Iterable[Span], origin: float = 0.0) -> array:
-    """Eight numbers a bar: rank, start, end, kind, stage, microbatch, the change of what is held, and its part.
+    """Nine numbers a bar: rank, start, end, kind, stage, microbatch, two changes of what is held, and its part.
 
-    Part 0 is a bar as high as its row; two that run at once (a forward and a backward) share it as 1 and 2.
+    An F keeps one from its start, a B or W lets one go at its end; an I parks one for its W, at its end. Part 0 is
+    a bar as high as its row; two that run at once (a forward and a backward) share it as 1 and 2.
     """
     floats = array("f")
     kinds = {op: KINDS[kind] for op, kind in OPS.items()}
@@ -67,8 +69,8 @@ def numbers(spans: Iterable[Span], origin: float = 0.0) -> array:
         if together(one, other):
             parts[at], parts[at + 1] = 1, 2
     for (rank, what, start, end, _), part in zip(spans, parts, strict=True):
-        bar = (rank, start - origin, end - origin, kinds[what.op], what.stage, what.microbatch, keeps(what), part)
-        floats.extend(bar)
+        floats.extend((rank, start - origin, end - origin, kinds[what.op], what.stage, what.microbatch))
+        floats.extend((keeps(what), PARKS.get(what.op, 0), part))
     return floats
 
 
@@ -171,14 +173,20 @@ class Board:
     """A schedule on the grid. `.trace`: what of it runs; `.waits`: who waits; `.circle`: the ranks in a ring."""
 
     def __init__(self, schedule: Schedule, cost: Cost, unbuffered: bool, title: str):
+        self.view = Grid()
+        self.view.on_msg(self._asked)
+        self.show(schedule, cost, unbuffered, title)
+
+    def show(self, schedule: Schedule, cost: Cost = SLOTS, unbuffered: bool = False, title: str = "") -> None:
+        """Draw another schedule in the same place."""
         self.schedule, self.cost, self.unbuffered = schedule, cost, unbuffered
         self.waits: tuple[Wait, ...] = waits(schedule, unbuffered)
         self.circle = circle({wait.rank: wait.peer for wait in self.waits})
         self.trace = predict(running(schedule, self.waits), cost)
         self.lookup = Lookup(self.trace)
         self.title = title or self._finding()
-        self.view = Grid(head=self._head(), numbers=as_bytes(numbers(self.trace.spans)))
-        self.view.on_msg(self._asked)
+        with self.view.hold_sync():
+            self.view.head, self.view.numbers = self._head(), as_bytes(numbers(self.trace.spans))
 
     def _finding(self) -> str:
         if self.waits:
@@ -279,19 +287,27 @@ def figure(trace: Trace, title: str, stuck: Sequence[Wait] = (), ring: Sequence[
     strip = Strip.IN_FLIGHT if trace.spans else Strip.NOTHING
     chart = plain((Panel(trace, title, strip=strip, cap=cap),))
     _value_lines(chart, trace)
-    ends = {rank: max((span.end for span in trace.actions(rank)), default=0.0) for rank in range(trace.ranks)}
+    if stuck:
+        _wait_arrows(chart, trace, stuck, ring)
+    return chart
+
+
+def _wait_arrows(chart, trace: Trace, stuck: Sequence[Wait], ring: Sequence[int]) -> None:
+    """Right of the bars: for each stuck rank an arrow to the one it waits for, and whom it waits for in words."""
+    end = span_of(trace.makespan)
+    chart.update_xaxes(range=[0, round(1.32 * end, 4)])
     for wait in stuck:
         heavy = wait.rank in ring and wait.peer in ring
         colour = PALETTE.cap if heavy else PALETTE.quiet
-        text = f" waits for rank {wait.peer}" if wait.peer is not None else " waits for nobody"
-        here = {"x": ends[wait.rank], "y": wait.rank, "xref": "x", "yref": "y", "xanchor": "left", "showarrow": False}
-        chart.add_annotation(**here, text=text, font={"size": 13, "color": colour})
+        text = f"waits for rank {wait.peer}" if wait.peer is not None else "waits for nobody"
+        chart.add_annotation(x=1.13 * end, y=wait.rank, xref="x", yref="y", xanchor="left", showarrow=False,
+                             text=text, font={"size": 13, "color": colour})  # fmt: skip
         if wait.peer is not None and wait.peer != wait.rank:
+            x = (1.04 if wait.peer > wait.rank else 1.09) * end
             chart.add_annotation(
-                x=ends[wait.peer], y=wait.peer, ax=ends[wait.rank], ay=wait.rank, xref="x", yref="y", axref="x",
-                ayref="y", text="", showarrow=True, arrowhead=2, arrowwidth=3 if heavy else 1, arrowcolor=colour,
+                x=x, y=wait.peer, ax=x, ay=wait.rank, xref="x", yref="y", axref="x", ayref="y", text="",
+                showarrow=True, arrowhead=2, arrowwidth=3 if heavy else 1, arrowcolor=colour,
             )  # fmt: skip
-    return chart
 
 
 def _value_lines(chart, trace: Trace) -> None:

@@ -7,7 +7,7 @@
 // Nothing here knows what an action needs: whether a piece may go next, its reason, its start and the chain behind a bar
 // come from Python. Times are counted from the step's start.
 
-const SMALL = 12, BAR = 8;
+const SMALL = 12, BAR = 9;
 const FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif";
 
 // ----------------------------------------------------------------------------------------------------- what came in
@@ -16,20 +16,21 @@ const FONT = "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif
 function unpack(head, numbers) {
   const bytes = numbers ? new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength).slice() : new Uint8Array();
   const floats = new Float32Array(bytes.buffer), bar = { length: Math.floor(floats.length / BAR) };
-  ["rank", "start", "end", "kind", "stage", "microbatch", "keeps", "part"].forEach((name, at) => { bar[name] = (i) => floats[i * BAR + at]; });
+  ["rank", "start", "end", "kind", "stage", "microbatch", "keeps", "parks", "part"].forEach((name, at) => { bar[name] = (i) => floats[i * BAR + at]; });
   const rows = Array.from({ length: head.ranks || 0 }, () => []);
   for (let i = 0; i < bar.length; i++) if (rows[bar.rank(i)]) rows[bar.rank(i)].push(i);
   for (const row of rows) row.sort((a, b) => bar.start(a) - bar.start(b) || bar.end(a) - bar.end(b));
   return { bar, rows, held: rows.map((row) => drawer(bar, row)) };
 }
 
-/** [time, held from then on]: kept from the start of the action that keeps, let go at the end of the one that frees. */
+/** [time, held, parked of that] from then on: what is kept counts from a start, what is parked or let go from an end. */
 function drawer(bar, row) {
   const changes = [];
-  for (const i of row) if (bar.keeps(i)) changes.push([bar.keeps(i) > 0 ? bar.start(i) : bar.end(i), bar.keeps(i)]);
+  for (const i of row)
+    if (bar.keeps(i) || bar.parks(i)) changes.push([bar.keeps(i) > 0 ? bar.start(i) : bar.end(i), bar.keeps(i), bar.parks(i)]);
   changes.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
-  let held = 0;
-  return changes.map(([time, by]) => [time, (held += by)]);
+  let held = 0, parked = 0;
+  return changes.map(([time, by, moved]) => [time, (held += by), (parked += moved)]);
 }
 
 // ---------------------------------------------------------------------------------------------------------- layout
@@ -91,7 +92,7 @@ function themeOf(node) {
   const dark = 0.299 * red + 0.587 * green + 0.114 * blue < 128;
   return {
     dark, paper, ink: dark ? "#f0f0f0" : "#1f1f1f", quiet: dark ? "#b8b8b8" : "#5a5a5a", grid: dark ? "#3a3a3a" : "#e6e6e6",
-    cap: dark ? "#ff8a80" : "#b00020", glow: dark ? "#ffd54f" : "#1f1f1f", held: "#5b9fca", family: read("--jp-ui-font-family", FONT),
+    cap: dark ? "#ff8a80" : "#b00020", glow: dark ? "#ffd54f" : "#1f1f1f", held: "#5b9fca", parked: "#009e73", family: read("--jp-ui-font-family", FONT),
     forward: dark ? "#6bb8ea" : "#00507d", back: dark ? "#e69f00" : "#8a5f00",
   };
 }
@@ -245,10 +246,12 @@ function drawDrawers(view) {
   const most = Math.max(1, ...head.caps.map((cap) => cap || 0), ...data.held.map((steps) => Math.max(0, ...steps.map(([, held]) => held))));
   place.strips.forEach((box, rank) => {
     const steps = data.held[rank], cap = head.caps[rank], level = (held) => box.y + box.h - (held / most) * (box.h - 3);
-    ctx.fillStyle = theme.held;
-    steps.forEach(([time, held], at) => {
-      const from = view.x(time), to = view.x(at + 1 < steps.length ? steps[at + 1][0] : head.makespan);
-      if (held > 0) ctx.fillRect(from, level(held), Math.max(0, to - from), box.y + box.h - level(held));
+    steps.forEach(([time, held, parked], at) => {
+      const from = view.x(time), wide = Math.max(0, view.x(at + 1 < steps.length ? steps[at + 1][0] : head.makespan) - from);
+      ctx.fillStyle = theme.held;
+      if (held > 0) ctx.fillRect(from, level(held), wide, box.y + box.h - level(held));
+      ctx.fillStyle = theme.parked;
+      if (parked > 0) ctx.fillRect(from, level(held), wide, level(held - parked) - level(held));
     });
     ctx.strokeStyle = theme.quiet;
     line(ctx, place.left, box.y + box.h + 0.5, place.right, box.y + box.h + 0.5);
@@ -293,6 +296,7 @@ function drawGhost(view) {
 function drawTrays(view) {
   const { ctx, place, theme, head } = view;
   text(view, head.of === head.bars ? "All pieces are placed." : "Pieces: the coloured ones may go next", 4, place.trayTitle, { bold: true, size: 13 });
+  if (head.lengths.W !== undefined) legend(view, [["waits for I", theme.held], ["waits for W", theme.parked]], place.right, place.trayTitle);
   place.trays.forEach((tray, rank) => {
     if (!tray.h) return;
     text(view, `rank ${rank}`, 4, tray.y + tray.h / 2, { size: 13 });
@@ -317,6 +321,17 @@ function drawTrays(view) {
   });
   const hinted = view.barNamed(head.hint);
   if (hinted >= 0) mark(view, boxOf(view, hinted));
+}
+
+/** What the colours of the drawers mean, ending at x. */
+function legend(view, entries, x, y) {
+  for (const [words, fill] of entries.reverse()) {
+    text(view, words, x, y, { align: "right", colour: view.theme.quiet });
+    x -= view.width(words, SMALL) + 18;
+    view.ctx.fillStyle = fill;
+    view.ctx.fillRect(x, y - 6, 12, 12);
+    x -= 14;
+  }
 }
 
 function mark({ ctx, theme }, box) {

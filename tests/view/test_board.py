@@ -23,15 +23,17 @@ def named(trace, places):
     return " ".join(str(trace.spans[at].what) for at in places)
 
 
-def test_a_bar_is_eight_numbers():
+def test_a_bar_is_nine_numbers():
     trace = predict(Schedule.parse("0F0 0B0"))
     forward, backward = KINDS[Kind.FORWARD], KINDS[Kind.BACKWARD]
-    assert numbers(trace.spans) == array("f", [0, 0, 1, forward, 0, 0, 1, 0, 0, 1, 3, backward, 0, 0, -1, 0])
+    assert numbers(trace.spans) == array("f", [0, 0, 1, forward, 0, 0, 1, 0, 0, 0, 1, 3, backward, 0, 0, -1, 0, 0])
+    split = numbers(predict(Schedule.parse("0F0 0I0 0W0")).spans)
+    assert (split[6::9].tolist(), split[7::9].tolist()) == ([1, 0, -1], [0, 1, -1])
 
 
 def test_two_at_once_share_a_row():
     once = [Span(0, F(0, 1), 2, 5), Span(0, B(0, 0), 2, 5), Span(0, B(0, 1), 5, 7)]
-    assert numbers(once)[7::8].tolist() == [1, 2, 0]
+    assert numbers(once)[8::9].tolist() == [1, 2, 0]
     lookup = Lookup(Trace("pair", (Span(0, F(0, 0), 0, 2), *once), 1))
     assert lookup.before == {1: 0, 2: 0, 3: 2} and lookup.chain(2) == [0, 2]
 
@@ -92,8 +94,14 @@ def test_the_plain_form_has_lines_and_waits_and_is_the_same_each_time():
     sound, stuck = board(gpipe(3, 3)).figure(), board(one_f_one_b(4, 4), unbuffered=True).figure()
     assert "value" in {trace.name for trace in sound.data}
     texts = [note.text for note in stuck.layout.annotations]
-    assert " waits for rank 3" in texts and texts.count(" waits for rank 2") == 2
+    assert "waits for rank 3" in texts and texts.count("waits for rank 2") == 2
     assert board(gpipe(3, 3)).figure().to_json() == sound.to_json()
+
+
+def test_another_schedule_in_the_same_place():
+    drawn = board(gpipe(2, 2))
+    drawn.show(one_f_one_b(4, 4), unbuffered=True)
+    assert drawn.circle == (2, 3) and drawn.view.head["bars"] == len(drawn.trace.spans) == 11
 
 
 def test_pointing_is_answered():
