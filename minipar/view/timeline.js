@@ -70,19 +70,19 @@ function rowsOf(panel) {
 
 // ---------------------------------------------------------------------------------------------------------- layout
 
-/** Heights by how many rows there are in all, so that sixteen rows still fit a small screen. */
-function sizes(rows) {
+/** Heights by how many rows there are in all: sixteen rows of one panel still fit a small screen; panels may scroll. */
+function sizes(rows, panels) {
   if (rows <= 4) return { row: 32, strip: 32 };
   if (rows <= 8) return { row: 24, strip: 28 };
   if (rows <= 12) return { row: 22, strip: 19 };
-  if (rows <= 16) return { row: 20, strip: 15 };
+  if (rows <= 16) return { row: 20, strip: panels > 2 ? 22 : 15 };
   return { row: Math.max(5, Math.round(400 / rows)), strip: Math.max(5, Math.round(300 / rows)) };
 }
 
 /** Where everything stands, in CSS pixels. */
 function layout(panels, width, apart, measure) {
   const ranks = panels.reduce((sum, panel) => sum + panel.ranks, 0);
-  const size = sizes(ranks);
+  const size = sizes(ranks, panels.length);
   const notes = panels.flatMap((panel) => [...panel.busy, ...(panel.strip ? panel.strip.peaks : [])]);
   const right = width < 480 ? 12 : Math.max(16, ...notes.map((note) => measure(note) + 18));
   const left = 16 + measure(`rank ${Math.max(...panels.map((panel) => panel.ranks)) - 1}`);
