@@ -27,6 +27,7 @@ QUESTIONS = {  # id: (the question in one sentence, minutes)
     "09": ("What of attention, and of a loss that needs every word's score?", 35),
     "10": ("Each rank still holds every token of a long text. Can the text be cut too?", 40),
     "11": ("A token uses two of eight experts. Who holds them, what travels, and who waits?", 40),
+    "11b": ("One expert is wanted by three times its share of the tokens. Drop, place, copy or teach?", 30),
 }
 
 

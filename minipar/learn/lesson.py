@@ -27,6 +27,7 @@ COURSE = {  # id: (module in lessons/, title)
     "09": ("heads_vocabulary", "Slicing II"),
     "10": ("along_the_sequence", "Along the sequence"),
     "11": ("experts", "Experts"),
+    "11b": ("balance", "Balance"),
 }
 
 
