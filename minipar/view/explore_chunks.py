@@ -67,7 +67,7 @@ class Chunks(Explorer):
     shown = ("hop", "chunks", "microbatches")
 
     def __init__(self, state: ChunksState, task=None, real=None):
-        self.real, self.told, self._running = real, (None, ""), None
+        self.real, self.told, self._running, self._stopped = real, (None, ""), None, False
         self.button = widgets.Button(
             description="Run for real",
             tooltip="train one paced step of each on the workers",
@@ -143,8 +143,10 @@ class Chunks(Explorer):
     def run(self) -> Chunks:
         """Press the button: run both on the workers and return at once; pressed while they run, stop them."""
         if self._running is not None and self._running.is_alive():
+            self._stopped = True
             self.real.stop()
             return self
+        self._stopped = False
         self.button.description = "Stop"
         self._running = threading.Thread(target=self._really, args=(self.state,), daemon=True)
         self._running.start()
@@ -168,7 +170,7 @@ class Chunks(Explorer):
             if state.busy:
                 said += " A real link only adds latency here: compare without the busy sender."
         except BaseException as error:  # a click shows no exception, so whatever it is stands in the readout
-            said = str(error) or type(error).__name__
+            said = "Stopped." if self._stopped else str(error) or type(error).__name__
         finally:
             self.told = (state, said)
             self.button.description = "Run for real"

@@ -47,8 +47,7 @@ def test_a_busy_sender_or_another_size_does_not_meet_it():
 def test_the_readout_and_the_summary():
     ex = explore.chunks(hop=0.5).set(gpipe=True)
     assert repr(ex) == (
-        "Chunks(hop=0.5, chunks=2, microbatches=8: 1F1B 41, two chunks 35.5, GPipe 36 slots, "
-        "48, 112 and 48 messages)"
+        "Chunks(hop=0.5, chunks=2, microbatches=8: 1F1B 41, two chunks 35.5, GPipe 36 slots, 48, 112 and 48 messages)"
     )
     assert ex.readout.facts == [
         ["predicted, in slots", "1F1B 41, two chunks 35.5, GPipe 36"],
@@ -85,7 +84,7 @@ class Real:
         self.asked.append(asked)
         assert self.go.wait(5)
         if self.stopped:
-            raise RuntimeError("You stopped it.")
+            raise RuntimeError("interrupted after 0.2 s, and a long story")
         return "Both ran."
 
     def stop(self):
@@ -109,7 +108,15 @@ def test_pressed_again_it_stops():
     real = Real()
     ex = explore.chunks(real=real)
     ex.run().run()
-    assert ex.wait().readout.sentence == "You stopped it." and real.stopped == 1
+    assert ex.wait().readout.sentence == "Stopped." and real.stopped == 1
+
+
+def test_what_went_wrong_is_said():
+    def real(*_):
+        raise ValueError("8 blocks cannot be shared by 16 stages: each takes as many")
+
+    said = explore.chunks(chunks=4, real=real).run().wait().readout.sentence
+    assert said == "8 blocks cannot be shared by 16 stages: each takes as many"
 
 
 def test_one_chunk_has_nothing_to_compare_and_without_a_runner_there_is_no_button():
