@@ -30,7 +30,7 @@ MOST_RANKS, MOST_MICROBATCHES, MOST_CAP = 8, 32, 16
 def under_cap(rank, ranks, microbatches, cap):
     """A split backward that never holds more than `cap`: ZB-H1 at cap = ranks, ZB-H2 from 2 · ranks - 1 on.
 
-    P = 2, cap 3    0F0 0F1 0F2 0I0 0W0 ...      warm-up and what may wait share the cap: 2 + 0 and 0 + 2, and one in hand
+    P = 2, cap 3    0F0 0F1 0F2 0I0 0W0 ...      warm-up and what may wait share the cap: 2 + 0, 0 + 2
                     1F0 1I0 1F1 1I1 1F2 1I2 1W0 ...
     """
     last = ranks - 1 - rank

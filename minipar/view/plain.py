@@ -19,7 +19,8 @@ ROW, HEAD, STRIP_HEAD, GAP, FOOT = 28, 52, 26, 30, 46
 #: Pixels that a figure is taken to be wide when deciding which labels fit.
 WIDTH = 900
 MOST_LABELS = 1200
-#: With more actions than this on a page its bars say nothing when pointed at, so that a saved notebook stays small.
+#: With more actions than this on a page its bars say nothing when pointed at and its strips have fewer steps, so that
+#: a saved notebook stays small.
 MOST_HOVERS = 300
 
 
@@ -157,7 +158,8 @@ class Page:
     def strips(self, panel: Panel, axis: str) -> None:
         """Stacked steps for each rank, one trace a kind, and the cap."""
         top = 1.1 * (max(panel.top, panel.cap or 0) or 1)
-        rows = [_thin(steps, self.end, max(24, 72 // panel.trace.ranks)) for steps in panel.steps]
+        most = max(24, 72 // panel.trace.ranks) if self.hovers else 16
+        rows = [_thin(steps, self.end, most) for steps in panel.steps]
         below = [[0.0] * len(steps) for steps in rows]
         for column, name in enumerate(panel.names, start=1):
             xs, ys = [], []
