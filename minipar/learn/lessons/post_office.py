@@ -71,6 +71,16 @@ def dense(x, choice, weight, up, down):
     return y
 
 
+def alone(tokens: Tokens, up, down) -> float:
+    """Seconds of the dense loop here and now: the best of five."""
+    found = []
+    for _ in range(5):
+        start = time.perf_counter()
+        dense(*tokens, up, down)
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
 # ---- read off a run: a list, by rank, of (y, rows sent to each rank, rows of each expert here), and its trace
 
 

@@ -110,12 +110,3 @@ def test_other_mistakes(old, new, sentence):
 def test_a_wrong_number_is_shown_where_no_cause_is_known():
     verdict = said(changed((RESULT, "torch.ones_like(x)")))
     assert verdict.sentence == "" and verdict.expected == "rank 0, row 0: [4]" and verdict.got == "[5]"
-
-
-def test_the_cases_are_what_they_say():
-    example, main, drops, odd, fewer, alone = routed_moe.cases()
-    assert [case.ranks for case in (example, main, drops, odd, fewer, alone)] == [2, 4, 4, 4, 2, 1]
-    assert main.routing.rows == ((36, 13, 6, 9), (42, 7, 5, 10), (39, 7, 6, 12), (39, 6, 11, 8))
-    assert main.routing.carried().total * routed_moe.row_bytes(main) == 50_944
-    assert drops.routing.dropped and drops.routing.lost and fewer.routing.lost and fewer.routing.dropped
-    assert odd.routing.load[5] == 0 and odd.routing.sources[2] == 0 and len(odd.routing.choice[0]) == 3
