@@ -6,7 +6,7 @@ import torch.distributed as dist
 import minipar
 from benchmarks.workload import CASES, cut, time_steps
 from minipar.nn.postponed import adopt
-from minipar.plan.schedules import CATALOGUE
+from minipar.plan.schedules import CATALOGUE, OVERLAPPING
 from minipar.run.part import Part
 
 MICROBATCHES = 8
@@ -27,7 +27,7 @@ class Postponing:
 def prepare(w, case, schedule, recording=False):
     """Build this rank's part and take a first step. Returns its loss and gradients."""
     record(w, recording)
-    model, order = CASES[case], CATALOGUE[schedule](w.ranks, MICROBATCHES)
+    model, order = CASES[case], {**CATALOGUE, **OVERLAPPING}[schedule](w.ranks, MICROBATCHES)
     plan = minipar.Plan(mesh=minipar.Mesh(pipe=w.ranks), schedule=order, cuts=tuple(cut(model, order.stages)))
     part, batch = Part(w, plan, Postponing(model)), model.batch(MICROBATCHES)
     part.watch()

@@ -19,15 +19,16 @@ import minipar
 from benchmarks.minipar_side import MICROBATCHES, measure, prepare
 from benchmarks.pipeline import Peer, difference, gathered
 from benchmarks.workload import Taken, summed_up, visits
-from minipar.plan.schedules import CATALOGUE
+from minipar.plan.schedules import CATALOGUE, OVERLAPPING
 
 AIM = 1.0
+EVERY = {**CATALOGUE, **OVERLAPPING}
 MLPS = ("MLP d=8", "MLP d=256")
 
 
 def row(pool, peer, case, name, folder, options):
     """One line of the table."""
-    path = minipar.export.torch_csv(CATALOGUE[name](pool.size, MICROBATCHES), os.path.join(folder, f"{name}.csv"))
+    path = minipar.export.torch_csv(EVERY[name](pool.size, MICROBATCHES), os.path.join(folder, f"{name}.csv"))
     worst = difference(gathered(pool.run(prepare, case, name)), peer.prepare(case, str(path)))
     found = visits(
         lambda: summed_up(pool.run(measure, options.steps, 2)),
@@ -45,7 +46,7 @@ def row(pool, peer, case, name, folder, options):
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--case", choices=MLPS, action="append")
-    options.add_argument("--schedule", choices=CATALOGUE, action="append")
+    options.add_argument("--schedule", choices=EVERY, action="append")
     options.add_argument("--pairs", type=int, default=7)
     options.add_argument("--steps", type=int, default=5)
     options = options.parse_args()
@@ -56,7 +57,7 @@ def main():
     peer = Peer(4)
     with tempfile.TemporaryDirectory() as folder, minipar.WorkerPool(4, device="cpu") as pool:
         for case in options.case or MLPS:
-            for name in options.schedule or CATALOGUE:
+            for name in options.schedule or EVERY:
                 row(pool, peer, case, name, folder, options)
     peer.end()
     print(f"\nload after: {os.getloadavg()[0]:.1f}")

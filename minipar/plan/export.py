@@ -13,7 +13,7 @@ from pathlib import Path
 
 from minipar.plan import chrome as _chrome
 from minipar.plan import torch_csv as _torch
-from minipar.plan.actions import Action, Kind, Recv, Send, Value
+from minipar.plan.actions import Action, Kind, Overlap, Recv, Send, Value, parse
 from minipar.plan.schedule import Schedule
 from minipar.plan.trace import Collective, Message, Sample, Span, Trace
 
@@ -110,7 +110,7 @@ def _schedule_in(data: dict) -> Schedule:
     for row, words in enumerate(_need(data, "programs", list), 1):
         if not isinstance(words, list):
             raise ValueError(f"row {row} of programs: {words!r:.60} is no list of actions")
-        programs.append(tuple(_action(word, f"row {row}, column {column}") for column, word in enumerate(words, 1)))
+        programs.append(tuple(_step(word, f"row {row}, column {column}") for column, word in enumerate(words, 1)))
     return Schedule(name, tuple(programs))
 
 
@@ -121,11 +121,11 @@ def _need(data: dict, field: str, kind: type):
     return found
 
 
-def _action(word, where: str) -> Action:
+def _step(word, where: str) -> Action | Overlap:
     if not isinstance(word, str):
         raise ValueError(f"{where}: {word!r:.60} is no action: write one as a string, as in \"2F0\"")
     try:
-        return Action.parse(word)
+        return parse(word)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from None
 
@@ -223,7 +223,7 @@ def _field(field, kind: str, where: str):
 def _what_in(field: list, where: str):
     match field:
         case ["action", word]:
-            return _action(word, where)
+            return _step(word, where)
         case ["words", str(words)]:
             return words
         case ["send" | "recv" as way, kind, stage, microbatch, peer] if kind in [one.value for one in Kind]:

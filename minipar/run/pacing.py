@@ -11,8 +11,9 @@ are real, the times are declared, and whatever draws such a run says "paced".
 
 import math
 import time
+from collections.abc import Iterable
 
-from minipar.plan.actions import Action
+from minipar.plan.actions import Action, Overlap
 from minipar.plan.simulate import Cost
 
 OVERRAN = "overran"
@@ -25,6 +26,16 @@ class Pacer:
     def __init__(self, cost: Cost, device=None):
         self.cost, self.device = cost, device
         self.link = Link(cost.hop) if cost.hop else None
+        self.at_once: dict[Action, float] = {}  # half of a pair -> its part of what the pair takes
+
+    def pair(self, steps: Iterable[Action | Overlap]) -> None:
+        """Pairs among these steps last as long as declared. Here their two actions run one after the other: each takes
+        its share of it."""
+        for step in steps:
+            if isinstance(step, Overlap) and self.cost.overlap is not None:
+                alone = sum(map(self.cost.duration, step))
+                for half in step:
+                    self.at_once[half] = self.cost.overlap * self.cost.duration(half) / alone if alone else 0.0
 
     def finish(self, action: Action, started: float) -> str:
         """Sleeps until the action has lasted as long as declared. Returns "overran" if it already had."""
@@ -32,7 +43,8 @@ class Pacer:
             import torch
 
             torch.cuda.synchronize(self.device)
-        left = started + self.cost.duration(action) - time.monotonic()
+        lasts = self.at_once[action] if action in self.at_once else self.cost.duration(action)
+        left = started + lasts - time.monotonic()
         if left > 0:
             time.sleep(left)
         return OVERRAN if left < -TOLERANCE else ""

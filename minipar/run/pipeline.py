@@ -32,6 +32,8 @@ class Pipeline:
         self.mail = Mail(w, lowered, forms, pacer)
         self.values: dict[Value, torch.Tensor] = {}  # made here, not yet sent or read by another stage here
         self.steps = _plan(lowered, w.rank)
+        if pacer is not None:
+            pacer.pair(step for program in lowered.schedule.programs for step in program)
         for number, stage in stages.items():
             stage.halve(step.microbatch for step in lowered.programs[w.rank]
                         if isinstance(step, Action) and step.op is Op.I and step.stage == number)  # fmt: skip

@@ -6,10 +6,11 @@ import minipar
 from minipar import export
 from minipar.nn.gpt import GPT
 from minipar.nn.text import text_batch
-from minipar.plan.schedules import CATALOGUE
+from minipar.plan.schedules import CATALOGUE, OVERLAPPING
 from tests.laws.torch_ranks import TorchRanks
 
 MODEL, MICROBATCHES = GPT(layers=6, hidden=16, heads=2, context=8, dtype="float64"), 8
+EVERY = {**CATALOGUE, **OVERLAPPING}
 FORMS = {False: "compute_only", True: "compute_comms"}
 
 
@@ -53,9 +54,9 @@ def expected():
 
 @pytest.mark.parametrize("communication", [False, True])
 @pytest.mark.parametrize("ranks", [2, 4])
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", EVERY)
 def test_torch_trains_with_our_file(torch_ranks, expected, name, ranks, communication, tmp_path):
-    schedule, (batch, gradients) = CATALOGUE[name](ranks, MICROBATCHES), expected
+    schedule, (batch, gradients) = EVERY[name](ranks, MICROBATCHES), expected
     path = export.torch_csv(schedule, tmp_path / "mine.csv", communication)
     parts = torch_ranks[ranks].run(with_torch, str(path), FORMS[communication], schedule, batch)
     found = {name: gradient for part in parts for name, gradient in part.items()}
@@ -77,10 +78,11 @@ def dumped(rank, kind, ours, paths):
 @pytest.mark.parametrize(("name", "kind"), {
     "looped_bfs": "ScheduleLoopedBFS", "interleaved_1f1b": "ScheduleInterleaved1F1B",
     "interleaved_zero_bubble": "ScheduleInterleavedZeroBubble", "zb_v": "ScheduleZBVZeroBubble",
+    "dualpipe_v": "ScheduleDualPipeV",
 }.items())  # fmt: skip
 def test_torchs_own_dumps_are_ours_action_for_action(torch_ranks, name, kind, tmp_path):
     for ranks in (2, 4):
-        ours = CATALOGUE[name](ranks, MICROBATCHES)
+        ours = EVERY[name](ranks, MICROBATCHES)
         paths = [str(tmp_path / f"{form}.csv") for form in FORMS.values()]
         torch_ranks[ranks].run(dumped, kind, ours, paths)
         for path in paths:

@@ -8,9 +8,10 @@ import pytest
 import minipar
 from minipar import export
 from minipar.plan.actions import Kind, Recv, Send, Value
-from minipar.plan.schedules import CATALOGUE
+from minipar.plan.schedules import CATALOGUE, OVERLAPPING
 from minipar.plan.trace import Collective, Message, Sample, Span, Trace
 
+EVERY = {**CATALOGUE, **OVERLAPPING}
 VALUE = Value(Kind.GRADIENT, 1, 0)
 TRACE = Trace(
     "mine",
@@ -22,9 +23,9 @@ TRACE = Trace(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", EVERY)
 def test_schedules_come_back(name, tmp_path):
-    s = CATALOGUE[name](3, 4)
+    s = EVERY[name](3, 6)
     assert export.from_json(export.to_json(s, tmp_path / "s.json")) == s
     for communication in (False, True):
         path = export.torch_csv(s, tmp_path / "mine.csv", communication)

@@ -4,8 +4,9 @@ import pytest
 
 import minipar
 from minipar.plan import torch_csv
-from minipar.plan.schedules import CATALOGUE
+from minipar.plan.schedules import CATALOGUE, OVERLAPPING
 
+EVERY = {**CATALOGUE, **OVERLAPPING}
 SIZES = [(1, 1), (2, 2), (3, 5), (4, 8)]
 
 
@@ -14,10 +15,10 @@ def read(text):
 
 
 @pytest.mark.parametrize("communication", [False, True])
-@pytest.mark.parametrize("name", CATALOGUE)
+@pytest.mark.parametrize("name", EVERY)
 def test_there_and_back(name, communication):
     for ranks, microbatches in SIZES:
-        s = CATALOGUE[name](ranks, microbatches)
+        s = EVERY[name](ranks, 2 * microbatches)
         assert torch_csv.read(torch_csv.write(s, communication), s.name) == s
 
 
@@ -48,7 +49,18 @@ def test_an_unsound_schedule_is_not_written():
     )
 
 
-NEITHER = "is neither an action (2F0; letters F, B, I or W) nor a message (2SEND_F0, 2RECV_B0)"
+def test_a_pair_that_overlaps_is_one_cell():
+    s = minipar.dualpipe_v(2, 4)
+    row = torch_csv.write(s, communication=True).splitlines()[0].split(",")
+    at = row.index("(3F2;0B0)OVERLAP_F_B")
+    assert {"0RECV_B0"} <= set(row[:at]) and "3F2" not in row and "0B0" not in row
+    assert read("0F0,1F0,1B0,0F1,(1F1;0B0)OVERLAP_F_B,1B1,0B1").stages == 2
+
+
+NEITHER = (
+    "is neither an action (2F0; letters F, B, I or W) nor a pair at once ((3F4;0B0)OVERLAP_F_B) nor a message "
+    "(2SEND_F0, 2RECV_B0)"
+)
 
 
 @pytest.mark.parametrize(("text", "sentence"), [
@@ -57,6 +69,9 @@ NEITHER = "is neither an action (2F0; letters F, B, I or W) nor a message (2SEND
     ("0F0,0B0\n,1F0x,1B0", f"row 2, column 2: '1F0x' {NEITHER}"),
     ("0F0,0B0\n1F0,1SEND_X0", f"row 2, column 2: '1SEND_X0' {NEITHER}"),
     ("0F0 0B0", f"row 1, column 1: '0F0 0B0' {NEITHER}"),
+    ("0F0,(0B0;0F1)OVERLAP_F_B", f"row 1, column 2: '(0B0;0F1)OVERLAP_F_B' {NEITHER}"),
+    ("0F0,0F1,0B0,(1F0;0B1)OVERLAP_F_B\n1B0,1F1,1B1", "row 2, column 1: '1B0' cannot stand here: stage 1 is on rank 0, "
+                                                      "so in row 1"),
     ("٠F0,0B0", f"row 1, column 1: '٠F0' {NEITHER}"),
     ('0F0,"0B0', "row 1: this is no comma-separated text (unexpected end of data)"),
     ("0F0,0B0\n\n1F0,1B0", "row 2 has no action: rank 1 would have nothing to do"),
@@ -75,7 +90,7 @@ NEITHER = "is neither an action (2F0; letters F, B, I or W) nor a message (2SEND
                                                          "whole schedule"),
     ("0F0,0B0,2F0,2B0\n1F0,1B0", "row 1, column 2: '0B0' cannot stand here. Stuck: rank 0 waits at 0B0 for 1B0; rank 1 "
                                  "waits at 1B0 for 2B0; 2B0 stands behind 0B0."),
-], ids=range(19))  # fmt: skip
+], ids=range(21))  # fmt: skip
 def test_what_is_malformed_is_refused_at_its_place(text, sentence):
     with pytest.raises(ValueError) as refusal:
         read(text)

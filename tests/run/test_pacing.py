@@ -2,7 +2,7 @@
 
 import time
 
-from minipar.plan.actions import F
+from minipar.plan.actions import B, F, Overlap
 from minipar.plan.simulate import Cost
 from minipar.run.pacing import OVERRAN, Link, Pacer
 
@@ -15,6 +15,17 @@ def test_an_action_lasts_at_least_as_long_as_declared():
 
 def test_one_that_took_longer_is_marked():
     assert Pacer(Cost(F=0.02)).finish(F(0, 0), time.monotonic() - 1) == OVERRAN
+
+
+def test_a_pair_lasts_as_long_as_declared_between_its_two_actions():
+    pair = Overlap(F(1, 2), B(0, 0))
+    pacer = Pacer(Cost(F=1, B=3, overlap=2))
+    pacer.pair([F(0, 0), pair])
+    assert pacer.at_once == {F(1, 2): 0.5, B(0, 0): 1.5}
+    assert pacer.finish(F(1, 2), time.monotonic() - 0.5 + 0.001) == ""
+    plain = Pacer(Cost(F=1, B=3))
+    plain.pair([pair])
+    assert plain.at_once == {}
 
 
 def test_messages_of_one_link_queue_and_latency_does_not():
