@@ -68,9 +68,10 @@ def serve(w, routing: Routing, layer: Layer, row: float) -> Served:
     with w.span("step"):
         with w.recorder.layer(LINE):
             rows, way = dispatch(axis, layer.x[mine], kept, routing.experts, routing.placement)
-        started = time.monotonic()
-        answers = expert_mlp(rows, up, down, way.sizes)
-        time.sleep(max(0.0, started + len(rows) * row - time.monotonic()))
+        with w.span("queue"):
+            started = time.monotonic()
+            answers = expert_mlp(rows, up, down, way.sizes)
+            time.sleep(max(0.0, started + len(rows) * row - time.monotonic()))
         with w.recorder.layer(LINE):
             home = combine(axis, answers, weights(choice, kept, layer.scores[mine]), way)
     return Served(home, len(rows))
@@ -88,9 +89,14 @@ def whole(routing: Routing, layer: Layer) -> Tensor:
 
 
 def seconds(served) -> float:
-    """From the first start of the step on any rank to its last end."""
+    """From the first start of the step on any rank to its last end, messages and all."""
     steps = [span for span in served.trace.spans if span.what == "step"]
     return max(span.end for span in steps) - min(span.start for span in steps)
+
+
+def longest(served) -> float:
+    """How long the busiest rank worked at its queue, in seconds."""
+    return max(span.end - span.start for span in served.trace.spans if span.what == "queue")
 
 
 def row_bytes(trace, leg: str) -> int:

@@ -33,7 +33,7 @@ def test_rows_bytes_and_answers(pool, name, rows, out):
 
 def test_a_paced_row_takes_its_time(pool):
     ran = pool.run(four_ways.serve, WAYS["full"], four_ways.layer(SCORES), 0.002)
-    assert four_ways.seconds(ran) >= 64 * 0.002
+    assert four_ways.seconds(ran) >= four_ways.longest(ran) >= 64 * 0.002
 
 
 def test_moved_and_copied_experts_change_no_answer_and_drops_do():
