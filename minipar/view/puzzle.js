@@ -38,8 +38,8 @@ function drawer(bar, row) {
 /** Where everything stands, in CSS pixels. */
 function layout(head, width) {
   const play = Boolean(head.play), ranks = head.ranks, few = ranks <= 4;
-  const row = few ? (play && ranks === 4 ? 32 : 36) : ranks <= 8 ? 26 : Math.max(6, Math.round(210 / ranks)), strip = play ? (few ? 16 : ranks <= 8 ? 14 : 0) : 0;
-  const between = play ? (few ? 7 : 6) : few ? 34 : ranks <= 8 ? 22 : Math.max(3, Math.round(150 / ranks));
+  const row = few ? (play && ranks === 4 ? 30 : 36) : ranks <= 8 ? 26 : Math.max(6, Math.round(210 / ranks)), strip = play ? (few ? 16 : ranks <= 8 ? 14 : 0) : 0;
+  const between = play ? (few && ranks < 4 ? 7 : 5) : few ? 34 : ranks <= 8 ? 22 : Math.max(3, Math.round(150 / ranks));
   const place = { left: 62, right: width - (play ? 74 : (head.waits || []).length ? 300 : 16), width, rows: [], strips: [], trays: [], chips: [] };
   let y = play ? 20 : 8;
   for (let rank = 0; rank < ranks; rank++) {
@@ -50,7 +50,7 @@ function layout(head, width) {
   }
   place.bottom = y - between + 4;
   place.axis = place.bottom;
-  y = place.axis + 32;
+  y = place.axis + (play ? 24 : 32);
   if (play) {
     place.trayTitle = y + 8;
     y += 20;
@@ -191,7 +191,7 @@ function drawBars(view) {
 
 /** "0F1", or "F1", or "1", as there is room. */
 function label(view, box, paint, stage, microbatch, ink = paint.ink) {
-  const whole = `${stage}${paint.letter}${microbatch}`, large = box.h >= 26 ? [[whole, 15], [whole, 13]] : [];
+  const whole = `${stage}${paint.letter}${microbatch}`, large = box.h >= 24 ? [[whole, 15], [whole, 13]] : [];
   for (const [words, size] of [...large, [whole, SMALL], [`${paint.letter}${microbatch}`, SMALL], [`${microbatch}`, SMALL]]) {
     if (view.width(words, size) + 3 > box.w) continue;
     text(view, words, box.x + box.w / 2, box.y + box.h / 2 + 0.5, { size, align: "center", colour: ink, bold: true });

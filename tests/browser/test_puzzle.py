@@ -212,6 +212,7 @@ def test_hint_fill_why_and_path(board, page):
     spot = board.bar("3B0")
     board.canvas.hover(position={"x": 80, "y": spot["y"]})
     board.says("Rank 3 waits for 2F0")
+    page.pictures("puzzle_filled", ["puzzle"])
     board.area.locator("textarea").fill(str(LEVELS[3].reference))
     board.says("Solved in 18 slots")
     board.area.locator("textarea").blur()
