@@ -24,6 +24,7 @@ QUESTIONS = {  # id: (the question in one sentence, minutes)
     "05": ("GPipe keeps every microbatch of the batch on every device. Must it?", 35),
     "06": ("The triangle is as wide as a stage is long. Can stages be shorter, on the same four devices?", 35),
     "07": ("Each rank waits for the backward of the rank after it. Does it need all of it?", 40),
+    "07b": ("Both lists are legal, four ranks stand still, and nothing is printed. Which lines do you look at?", 25),
     "08": ("One layer is too large for one device. Cut its matrices by columns or by rows?", 35),
     "09": ("What of attention, and of a loss that needs every word's score?", 35),
     "10": ("Each rank still holds every token of a long text. Can the text be cut too?", 40),

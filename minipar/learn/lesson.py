@@ -24,6 +24,7 @@ COURSE = {  # id: (module in lessons/, title)
     "05": ("one_f_one_b", "1F1B"),
     "06": ("interleaved", "Interleaved stages"),
     "07": ("zero_bubble", "Zero bubble"),
+    "07b": ("hangs", "Hangs"),
     "08": ("columns_rows", "Slicing I"),
     "09": ("heads_vocabulary", "Slicing II"),
     "10": ("along_the_sequence", "Along the sequence"),

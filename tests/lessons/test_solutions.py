@@ -71,7 +71,7 @@ def test_a_listed_mistake_meets_its_sentence(played, lesson, number):
 @pytest.mark.parametrize(
     ("lesson", "count"),
     [("00_devices", 4), ("01_memory", 3), ("02_messages", 6), ("03_layer_split", 4), ("04_gpipe", 4),
-     ("05_one_f_one_b", 5), ("06_interleaved", 8), ("07_zero_bubble", 11),
+     ("05_one_f_one_b", 5), ("06_interleaved", 8), ("07_zero_bubble", 11), ("07b_hangs", 6),
      ("08_columns_rows", 5), ("09_heads_vocabulary", 6), ("11_experts", 5), ("11b_balance", 6)],
 )
 def test_every_mistake_of_the_storyboard_is_listed(lesson, count):

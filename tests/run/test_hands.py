@@ -1,10 +1,9 @@
 """A step by hand: gradients of GPipe and of chunks equal the whole model's; 1F1B stands still and is told."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
+from minipar.learn.lessons.hand_to_hand import gradients_equal
 from minipar.nn.gpt import GPT
 from minipar.nn.text import text_batch
 from minipar.plan.actions import Recv, Send
@@ -12,7 +11,6 @@ from minipar.plan.messages import lower
 from minipar.plan.schedules import gpipe, interleaved_1f1b, one_f_one_b
 from minipar.run.hands import Hands
 from minipar.run.pool import RemoteError, WorkerPool
-from minipar.run.training import same_gradients
 
 MODEL, BATCH = GPT(layers=4, hidden=16, heads=2, context=8, dtype="float64"), text_batch(4, 8)
 
@@ -31,10 +29,6 @@ def by_hand(w, schedule):
     return hands.gradients()
 
 
-def gathered(ranks):
-    return SimpleNamespace(gradients={name: g for rank in ranks for name, g in rank.items()}, batch=BATCH)
-
-
 @pytest.fixture(scope="module")
 def ordered():
     with WorkerPool(4, backend="gloo-ordered") as pool:
@@ -42,13 +36,13 @@ def ordered():
 
 
 def test_gpipe_from_hand_to_hand_trains(ordered):
-    assert same_gradients(MODEL, gathered(ordered.run(by_hand, gpipe(4, 4))))
+    assert gradients_equal(MODEL, BATCH, ordered.run(by_hand, gpipe(4, 4)))
 
 
 @pytest.mark.parametrize("schedule", [one_f_one_b(4, 4), interleaved_1f1b(2, 2, chunks=2)], ids=["1F1B", "chunks"])
 def test_with_letter_boxes_every_order_trains(pool, schedule):
     out = pool.run(by_hand, schedule, ranks=schedule.ranks)
-    assert same_gradients(MODEL, gathered(out))
+    assert gradients_equal(MODEL, BATCH, out)
 
 
 def test_one_f_one_b_from_hand_to_hand_stands_still(ordered):
@@ -57,3 +51,9 @@ def test_one_f_one_b_from_hand_to_hand_stands_still(ordered):
     assert [one.peer for one in caught.value.stuck.values()] == [1, 2, 3, 2]
     assert all(one.kind == "send" for one in caught.value.stuck.values())
     assert ordered.run(lambda w: torch.tensor(w.rank).item()) == [0, 1, 2, 3]
+
+
+def test_a_gradient_that_differs_is_seen(ordered):
+    out = list(ordered.run(by_hand, gpipe(4, 4)))
+    next(iter(out[0].values())).view(-1)[0] += 1e-8
+    assert not gradients_equal(MODEL, BATCH, out) and not gradients_equal(MODEL, BATCH, out[1:])
