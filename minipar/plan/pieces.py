@@ -15,6 +15,7 @@ from minipar.plan.actions import Action, F, Op, W, reads
 from minipar.plan.puzzle import Position, full, lacks, maker_of, place
 from minipar.plan.schedule import Schedule
 
+MOST_SEARCHED = 200  # a board with more actions is not played to its end for a hint
 SHOWN = 8  # of one stage and operation so many pieces lie ready at once
 
 
@@ -119,13 +120,10 @@ def advice(position: Position, good: Callable[[Position], bool], reference: Sche
     """
     if position.complete and good(position):
         return None
-    if _is_part(position, reference):
-        ends = [_along(position, reference)]
-    else:
-        ends = [end for rule in _RULES if (end := finish(position, *rule)) is not None and good(end)]
-    if ends and not position.complete:
-        nxt = min((span for span in ends[0].spans[len(position.spans) :]), key=lambda span: (span.start, span.rank))
-        return Advice(nxt.what, False, f"Place {nxt.what} on rank {nxt.rank} next.")
+    following = _next_of(position, reference) if _is_part(position, reference) else _next_found(position, good)
+    if following is not None:
+        home = position.rules.placement[following.stage]
+        return Advice(following, False, f"Place {following} on rank {home} next.")
     wrong = _first_off(position, reference)
     if wrong is None:
         return None
@@ -138,15 +136,22 @@ def _is_part(position: Position, reference: Schedule) -> bool:
     return all(program == whole[: len(program)] for program, whole in rows)
 
 
-def _along(position: Position, reference: Schedule) -> Position:
-    going = True
-    while going:
-        going = False
-        for rank, whole in enumerate(reference.programs):
-            at = len(position.programs[rank])
-            if at < len(whole) and not lacks(position, whole[at]):
-                position, going = place(position, whole[at]), True
-    return position
+def _next_of(position: Position, reference: Schedule) -> Action | None:
+    """Of the reference's next action in each row the one that can start first."""
+    rows = zip(position.programs, reference.programs, strict=True)
+    nexts = [whole[len(program)] for program, whole in rows if len(program) < len(whole)]
+    return min((one for one in nexts if not lacks(position, one)), key=position.start, default=None)
+
+
+def _next_found(position: Position, good: Callable[[Position], bool]) -> Action | None:
+    """The next action on the first way to a good end that is found; large boards are not searched."""
+    if position.complete or position.rules.actions > MOST_SEARCHED:
+        return None
+    for rule in _RULES:
+        end = finish(position, *rule)
+        if end is not None and good(end):
+            return min(end.spans[len(position.spans) :], key=lambda span: (span.start, span.rank)).what
+    return None
 
 
 def _first_off(position: Position, reference: Schedule):
