@@ -20,6 +20,9 @@ Activations of one block, counted in storages that autograd keeps once each (num
 On `tensor` ranks that share each layer, a rank keeps of its block: the inputs of the norms and of the two column
 layers whole (4·N·h + 4·N), and its part of all the rest. With sequence parallel the norms are cut too, and only what
 the column layers read is whole (2·N·h). Figures for slices are the first rank's, which never holds less than another.
+
+A model with layers of experts (`experts`, `expert_layers`, …) has its weights counted; what these layers keep for the
+backward depends on who chooses them, and is not.
 """
 
 from __future__ import annotations
@@ -88,10 +91,11 @@ class Bytes:
         return self.parameter + self.gradient + self.optimizer + self.batch + self.activation
 
 
-def layer_parameters(model, tensor: int = 1) -> tuple[int, ...]:
+def layer_parameters(model, tensor: int = 1, expert: int = 1) -> tuple[int, ...]:
     """Numbers of weights, layer by layer: the embedding, the blocks, the head. On the first of `tensor` ranks.
 
-    A tied head uses the embedding's table and adds only its norm. ValueError when heads or hidden do not divide.
+    expert: ranks that share out each layer's experts. A tied head uses the embedding's table and adds only its norm.
+    ValueError when heads or hidden do not divide.
     """
     hidden, mine = model.hidden, heads(model.heads, _kv_heads(model), tensor)
     table = len(padded(model.vocabulary, tensor)[0]) * hidden
@@ -99,7 +103,14 @@ def layer_parameters(model, tensor: int = 1) -> tuple[int, ...]:
     attention = hidden * hidden // tensor * 2 + hidden // tensor + 2 * (hidden + 1) * keys + hidden
     mlp = (8 * hidden * hidden + 4 * hidden) // tensor + hidden
     head = 2 * hidden + (0 if model.tied else table)
-    return (table + model.context * hidden, *[attention + mlp + 4 * hidden] * depth(model), head)
+    blocks = [attention + mlp + 4 * hidden] * depth(model)
+    for layer in getattr(model, "expert_layers", ()):
+        width = model.expert_expansion * hidden
+        shared = model.shared_experts * width
+        mixed = model.experts * hidden + 2 * hidden * width * (model.experts // expert)
+        mixed += (2 * hidden * shared + shared) // tensor + hidden * (shared > 0)
+        blocks[layer - 1] = attention + mixed + 4 * hidden
+    return (table + model.context * hidden, *blocks, head)
 
 
 def parameters(model, tensor: int = 1) -> int:

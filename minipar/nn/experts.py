@@ -41,7 +41,7 @@ from minipar.nn.router import (
     update_bias,
 )
 from minipar.nn.state import take
-from minipar.plan.slices import Cut, even, mlp_cuts, under
+from minipar.plan.slices import Cut, even, mlp_cuts, require_own_tokens, under
 
 __all__ = ["DenseMoE", "Experts", "MoE", "Rules", "Way", "combine", "dispatch"]
 
@@ -289,13 +289,6 @@ def expansion(hidden: int, shared: int, inner: int) -> int:
         raise ValueError(f"{shared} shared experts of width {inner} are {shared * inner} wide, and that is no multiple "
                          f"of hidden={hidden}")  # fmt: skip
     return shared * inner // hidden
-
-
-def require_own_tokens(tensor: int, sequence_parallel: bool) -> None:
-    """ValueError where several ranks hold the same tokens."""
-    if tensor > 1 and not sequence_parallel:
-        raise ValueError(f"experts beside tensor={tensor} need sequence_parallel=True: without it all {tensor} tensor "
-                         f"ranks hold the same tokens, and each token would travel {tensor} times")  # fmt: skip
 
 
 def sliced_experts(experts: Experts, rows: Tensor, sizes, recorder) -> Tensor:

@@ -10,6 +10,8 @@ A `GPT` only *describes*: it holds no weights. `build(indices)` makes those laye
 stream of its own that depends on the seed and the layer's index alone. So every cut of one description has the same
 weights, and no process ever holds the whole model unless it asks for `whole()`.
 
+With `experts`, every n-th block has a layer of experts (experts.py) in the place of its MLP.
+
 With `axes` each of these layers is sliced besides: its whole twin is made, this rank takes its slices, and the twin
 goes. Which slices, `cuts(ranks)` says without making anything.
 """
@@ -26,9 +28,11 @@ from minipar.nn.attention import Attention, ParallelAttention
 from minipar.nn.axes import ALONE, Axes, place, size
 from minipar.nn.dropout import Dropout, Moment, require_probability
 from minipar.nn.embedding import Embedding, Head, ParallelHead, VocabParallelEmbedding
+from minipar.nn.experts import DenseMoE, MoE, Rules
 from minipar.nn.loss import gather_logits, next_token_loss, vocab_parallel_cross_entropy
 from minipar.nn.mlp import MLP, ParallelMLP
 from minipar.nn.recompute import Recompute
+from minipar.nn.router import require_top
 from minipar.nn.state import take
 from minipar.plan import slices
 
@@ -43,6 +47,11 @@ class GPT:
     bytes; context: longest text in tokens; tied: the head reads the embedding's table; recompute: blocks keep only
     their input for the backward; dtype: "float32" or "float64"; kv_heads: key/value heads, a divisor of heads (all of
     them if None); dropout: the share dropped after the embedding, of the attention weights, and after each branch.
+
+    experts: how many in each layer of experts, 0 for none; such a layer stands in every `expert_every`-th block.
+    top: experts that a token takes; expert_expansion: an expert's width, in units of hidden; shared_experts: those that
+    every token uses. capacity, drop, capacity_per_rank, router ("softmax" or "sigmoid"), balance_loss, z_loss and
+    bias_rate: see `experts.Rules`. What is dropped depends on the microbatches that a plan makes.
     """
 
     layers: int = 8
@@ -56,6 +65,18 @@ class GPT:
     dtype: str = "float32"
     kv_heads: int | None = None
     dropout: float = 0.0
+    experts: int = 0
+    top: int = 2
+    expert_every: int = 2
+    expert_expansion: int = 4
+    shared_experts: int = 0
+    capacity: float | None = None
+    drop: str = "probability"
+    capacity_per_rank: bool = False
+    router: str = "softmax"
+    balance_loss: float = 0.0
+    z_loss: float = 0.0
+    bias_rate: float = 0.0
 
     axes = Axes  # not a field: `model.axes(tensor=…)` makes what `build` and `loss` take, for floors below this one
 
@@ -69,6 +90,11 @@ class GPT:
         require_probability(self.dropout)
         if self.dtype not in ITEM_SIZE:
             raise ValueError(f"dtype={self.dtype!r}: choose {' or '.join(map(repr, ITEM_SIZE))}.")
+        if self.experts:
+            require_top(self.experts, self.top)
+            if not 1 <= self.expert_every <= self.layers:
+                raise ValueError(f"expert_every={self.expert_every}: of {self.layers} blocks every 1st to every "
+                                 f"{self.layers}th can have experts.")  # fmt: skip
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -84,6 +110,11 @@ class GPT:
     def keys(self) -> int:
         """How many key/value heads there are."""
         return self.heads if self.kv_heads is None else self.kv_heads
+
+    @property
+    def expert_layers(self) -> tuple[int, ...]:
+        """The blocks with experts, by layer number."""
+        return tuple(range(self.expert_every, self.layers + 1, self.expert_every)) if self.experts else ()
 
     def build(self, indices: Iterable[int], device: str | torch.device = "cpu", axes: Axes | None = None) -> "Layers":
         """The layers with these indices and no others, with the weights they have in every other cut.
@@ -110,8 +141,29 @@ class GPT:
         block = slices.block_cuts(self.hidden, self.heads, self.keys, ranks)
         found = slices.under("layers.0", slices.embedding_cuts(self.vocabulary, ranks))
         for index in range(1, self.layers + 1):
-            found |= slices.under(f"layers.{index}", block)
+            mine = block if index not in self.expert_layers else self._expert_block_cuts(ranks)
+            found |= slices.under(f"layers.{index}", mine)
         return found | slices.under(f"layers.{self.layers + 1}", slices.head_cuts(self.vocabulary, ranks))
+
+    def _expert_block_cuts(self, ranks: int) -> dict[str, slices.Cut]:
+        found = slices.under("attention", slices.attention_cuts(self.hidden, self.heads, self.keys, ranks))
+        if self.shared_experts:
+            width = self.shared_experts * self.expert_expansion
+            found |= slices.under("mlp.shared", slices.mlp_cuts(self.hidden, width, ranks))
+        return found
+
+    def expert_cuts(self, ranks: int, width: int = 1) -> dict[str, tuple[slices.Cut, slices.Cut]]:
+        """How the experts lie on `ranks` ranks with different ones, and each expert on `width` ranks with its slices.
+
+        ValueError, with both numbers, when they cannot be cut so.
+        """
+        if not self.experts:
+            return {}
+        whole = slices.even(self.experts, ranks, "experts")
+        parts = slices.even(self.expert_expansion * self.hidden, width, "an expert's width")
+        dims = {"up": 1, "down": 2}
+        return {f"layers.{index}.mlp.experts.{name}": (slices.Cut(0, whole), slices.Cut(dim, parts))
+                for index in self.expert_layers for name, dim in dims.items()}  # fmt: skip
 
     def _layer(self, index: int, device, axes: Axes | None = None) -> nn.Module:
         layer = self._empty(index).to(device, getattr(torch, self.dtype))
@@ -126,10 +178,17 @@ class GPT:
         if 1 <= index <= self.layers:
             attention = Attention(self.hidden, self.heads, self.keys, self._dropout(index, "weights"))
             branches = self._dropout(index, "attention"), self._dropout(index, "mlp")
-            return Block(self.hidden, attention, MLP(self.hidden), branches)
+            mlp = self._experts() if index in self.expert_layers else MLP(self.hidden)
+            return Block(self.hidden, attention, mlp, branches)
         if index == self.layers + 1:
             return Head(self.vocabulary, self.hidden)
         raise ValueError(f"layer {index} does not exist: layers are numbered 0 to {self.layers + 1}.")
+
+    def _experts(self) -> DenseMoE:
+        rules = Rules(self.top, self.capacity, self.drop, self.capacity_per_rank, self.router,
+                      balance=self.balance_loss, z=self.z_loss, bias_rate=self.bias_rate)  # fmt: skip
+        inner = self.expert_expansion * self.hidden
+        return DenseMoE(self.hidden, inner, self.experts, shared=self.shared_experts, **vars(rules))
 
     def _dropout(self, index: int, where: str) -> Dropout:
         return Dropout(self.dropout, (self.seed, index, where))
@@ -157,7 +216,10 @@ class GPT:
         """Multiplications a token in each layer's forward, with a block as 1: what `split` balances."""
         keys = self.hidden * self.keys // self.heads
         block = 10 * self.hidden**2 + 2 * self.hidden * keys + 2 * self.context * self.hidden
-        return (self.hidden / block, *(1.0,) * self.layers, self.vocabulary * self.hidden / block)
+        works = 2 * self.expert_expansion * self.hidden**2 * (self.top + self.shared_experts)
+        expert = 1 + (works + self.experts * self.hidden - 8 * self.hidden**2) / block
+        blocks = (expert if index in self.expert_layers else 1.0 for index in range(1, self.layers + 1))
+        return (self.hidden / block, *blocks, self.vocabulary * self.hidden / block)
 
     def parameter_counts(self) -> tuple[int, ...]:
         """Parameters of each layer, as that layer alone would hold them (a tied table counts at both ends)."""
@@ -177,7 +239,7 @@ class GPT:
         The count of a block and of the head stands in `cost.model`; a stage that does not end in the head holds its
         own output too.
         """
-        seq, indices = seq or self.context, sorted(indices)
+        seq = seq or self.context
         stream = sequences * seq * self.hidden
         block = stream if self.recompute else block_activations(self, sequences, seq)
         blocks = sum(1 <= index <= self.layers for index in indices)
@@ -216,10 +278,13 @@ class ParallelBlock(Block):
     @classmethod
     def from_whole(cls, whole: Block, axes: Axes) -> "ParallelBlock":
         """This rank's slices of a whole block, with its weights."""
-        attention, mlp = ParallelAttention.from_whole(whole.attention, axes), ParallelMLP.from_whole(whole.mlp, axes)
+        attention = ParallelAttention.from_whole(whole.attention, axes)
+        mlp = (MoE if isinstance(whole.mlp, DenseMoE) else ParallelMLP).from_whole(whole.mlp, axes)
         dropout = whole.attention_dropout, whole.mlp_dropout
         sliced = cls(len(whole.mlp_norm.weight), attention, mlp, dropout, axes)
-        return take(sliced, whole, axes.tensor, axes.sequence_parallel)
+        for name in ("attention_norm", "mlp_norm"):
+            take(getattr(sliced, name), getattr(whole, name), axes.tensor, axes.sequence_parallel)
+        return sliced
 
     def cuts(self, ranks: int) -> dict[str, slices.Cut]:
         """Which part of each parameter each of `ranks` ranks holds."""
@@ -242,7 +307,7 @@ class Layers(nn.Module):
         self.layers = nn.ModuleDict({str(index): layer for index, layer in layers.items()})
         self.recompute, self.moment = recompute, Moment()
         for name, module in self.named_modules():
-            if isinstance(module, Dropout):
+            if isinstance(module, Dropout | DenseMoE):
                 module.moment = self.moment
             if hasattr(module, "billed_as"):
                 module.billed_as = name
@@ -254,11 +319,14 @@ class Layers(nn.Module):
             x = Recompute.apply(layer, x, self.moment) if recompute else layer(x)
         return x
 
-    def at(self, step: int = 0, text: int = 0) -> "Layers":
+    def at(self, step: int = 0, text: int = 0, share: float = 1.0) -> "Layers":
         """Say before a forward which step of the training it is and the number in the batch of its first text: with
-        dropout, what is dropped follows from both."""
-        self.moment.step, self.moment.text = step, text
+        dropout, what is dropped follows from both. share: what the experts' losses of this microbatch count."""
+        self.moment.step, self.moment.text, self.moment.share = step, text, share
         return self
+
+
+_OF_EXPERTS = "mlp.experts.down", "mlp.shared.down.weight"
 
 
 def fill(layer: nn.Module, stream: torch.Generator, residual_branches: int) -> None:
@@ -266,7 +334,7 @@ def fill(layer: nn.Module, stream: torch.Generator, residual_branches: int) -> N
     biases 0, norms 1. Drawn on the CPU as float32 whatever the dtype, so that the weights are the same everywhere."""
     for name, parameter in layer.named_parameters():
         if parameter.dim() > 1:
-            feeds_stream = name.endswith(("attention.output.weight", "mlp.down.weight"))
+            feeds_stream = name.endswith(("attention.output.weight", "mlp.down.weight", *_OF_EXPERTS))
             draw(parameter, stream, 0.02 / math.sqrt(residual_branches) if feeds_stream else 0.02)
         else:
             nn.init.constant_(parameter, 1.0 if name.endswith("norm.weight") else 0.0)

@@ -137,6 +137,21 @@ class Plan:
         """Which positions of a text of this length this rank reads, as they are dealt over the context axis."""
         return deal(self.deal, self.place(rank)["context"], self.size("context"), length)
 
+    def tokens_of_ranks(self, texts: int, length: int) -> list[list[int]]:
+        """Which tokens (text · length + position) of a microbatch each rank of one pipeline stage holds."""
+        share, found = texts // self.size("data"), []
+        for rank in range(self.ranks):
+            place = self.place(rank)
+            if place["pipe"]:
+                continue
+            positions = self.positions_of(rank, length)
+            if self.sequence_parallel:
+                part = even(len(positions), self.size("tensor"), "positions")[place["tensor"]]
+                positions = positions[part.start : part.stop]
+            first = place["data"] * share
+            found.append([text * length + at for text in range(first, first + share) for at in positions])
+        return found
+
     def predict(self, cost: Cost | None = None) -> Trace:
         """What the schedule alone should take, on every pipeline of the mesh: to be laid under a measured trace."""
         one, pipelines = predict(self.schedule, cost or Cost()), self.pipelines

@@ -31,7 +31,7 @@ def generate(
         raise ValueError("the prompt is empty: the model needs at least one byte to go on from")
     window = _window(plan, model.context)
     result = pool.run(_generate_on_rank, plan, model, list(prompt.encode()), tokens, temperature, seed, window,
-                      ranks=plan.ranks, mesh=plan.mesh)  # fmt: skip
+                      ranks=plan.ranks, mesh=plan.mesh_for(model))  # fmt: skip
     return bytes(result[plan.pipelines[0][plan.schedule.placement[0]]]).decode(errors="replace")
 
 

@@ -17,6 +17,7 @@ from minipar.plan.simulate import Cost
 from minipar.run import optimizer as optimizers
 from minipar.run.parcel import loads
 from minipar.run.part import Feed, Part, feed
+from minipar.run.tally import Told
 
 KEPT = "minipar.training"  # where a worker's state keeps its part of the trained model
 
@@ -48,7 +49,7 @@ def step_on_rank(w, plan, model, parcels, pace, spans, memory, recipe):
         _update(w, part, optimizers.make(recipe.optimizer, part.parameters.values(), recipe.learning_rate), scale=1.0)
     w.recorder.memory.close()
     allocator = max((size for _, size in w.recorder.allocator), default=None)
-    return {"loss": part.loss, "gradients": gradients, "allocator": allocator}
+    return {"loss": part.loss, "gradients": gradients, "allocator": allocator, "said": part.tallies.said()}
 
 
 def _record(w, spans: bool, memory: bool, pace: Cost | None) -> None:
@@ -73,7 +74,7 @@ def train_on_rank(w, plan, model, data, steps, recipe, pace, resume, memory):
     """Steps until done or told to stop. All ranks stop after the same step: the wish travels with the norm."""
     _record(w, True, memory, pace)
     kept = _kept(w, plan, model, recipe, pace, resume)
-    part, losses, norms, stopped, tokens = kept.part, [], [], False, 0
+    part, losses, norms, told, stopped, tokens = kept.part, [], [], [], False, 0
     speed = 0.0
     part.watch()
     w.recorder.memory.hold_optimizer(kept.optimizer)
@@ -82,17 +83,20 @@ def train_on_rank(w, plan, model, data, steps, recipe, pace, resume, memory):
     began = time.monotonic()
     for number in range(steps):
         batch = _pick(data, kept.step, part)
-        loss, norm, stopped, seen = _train_one(w, kept, batch, recipe)
+        loss, norm, stopped, seen, experts = _train_one(w, kept, batch, recipe)
         losses.append(loss)
         norms.append(norm)
+        told.append(experts)
         tokens += seen
         speed = tokens / (time.monotonic() - began)
-        w.progress(step=kept.step, steps=steps, loss=loss, tokens_per_second=speed)
+        more = {"loads": experts.loads} if experts.loads else {}
+        w.progress(step=kept.step, steps=steps, loss=loss, tokens_per_second=speed, **more)
         if number == 0:  # the first step is the one to look at; recording all would fill the memory
             w.recorder.pause()
         if stopped:
             break
-    return {"losses": losses, "norms": norms, "tokens_per_second": speed, "step": kept.step, "stopped": stopped}
+    return {"losses": losses, "norms": norms, "tokens_per_second": speed, "step": kept.step, "stopped": stopped,
+            "told": [tuple(one) for one in told]}  # fmt: skip
 
 
 def _kept(w, plan, model, recipe, pace, resume) -> Trained:
@@ -112,22 +116,24 @@ def _kept(w, plan, model, recipe, pace, resume) -> Trained:
     return w.state.setdefault(KEPT, Trained(part, optimizer))
 
 
-def _train_one(w, kept: Trained, batch: Feed, recipe: Recipe) -> tuple[float, float, bool, int]:
-    """One full step: (loss, norm of the whole gradient, whether anybody was asked to stop, tokens seen)."""
+def _train_one(w, kept: Trained, batch: Feed, recipe: Recipe) -> tuple[float, float, bool, int, Told]:
+    """One full step: (loss, norm of the whole gradient, whether anybody was asked to stop, tokens seen, experts)."""
     part = kept.part
     tokens = batch.inputs.numel() if batch.inputs is not None and part.speaks else 0
     part.run(batch, kept.step)
     part.settle()
-    said = [part.squared_norm(), part.loss, float(w.stopping), float(tokens)]
+    said = [part.squared_norm(), part.loss, float(w.stopping), float(tokens), *part.tallies.said()]
     heard = part.everyone.all_reduce(torch.tensor(said, dtype=torch.float64, device=w.device))
-    squares, loss, stop, tokens = heard.tolist()
+    squares, loss, stop, tokens, *sums = heard.tolist()
+    told = part.tallies.heard(sums)
     norm = squares**0.5
     scale = min(1.0, recipe.clip / (norm + 1e-6)) if recipe.clip is not None else 1.0
     kept.whole = False
     _update(w, part, kept.optimizer, scale)
+    part.tallies.teach(told)
     kept.step, kept.whole = kept.step + 1, True
     part.clear_gradients()
-    return loss, norm, stop > 0, int(tokens)
+    return loss, norm, stop > 0, int(tokens), told
 
 
 def _update(w, part: Part, optimizer, scale: float) -> None:

@@ -4,13 +4,16 @@
     tensor      of each layer its slice; all ranks of the axis read the same texts
     data        its piece of the batch's texts
     context     its positions of every text
+    expert      of layers of experts some, and of each perhaps a slice (expert_tensor)
 
 What the ranks settle with one another after the backwards stands in `settle.py`. The norm is over all ranks, and every
 number is counted by one of them: tied copies, copied heads and the replicas on the data and context axes are left out.
+Experts have replicas of their own, on `expert_data`: their parameters say `expert`, and whom to sum with.
 
 A model is any object with `costs()`, `build(indices, device)`, `loss(outputs, targets)` and, if it has tied parameters,
 `ties`: {name of the copy: name of the original}. One that can be sliced has `cuts(ranks)` and `axes(tensor=…, …)` too,
-and takes the latter as `axes=` in `build` and `loss`. Parameter names say their layer: `layers.3.mlp.up.weight`.
+and takes the latter as `axes=` in `build` and `loss`. One with layers of experts has `experts`, how many, and
+`expert_cuts(ranks, width)`. Parameter names say their layer: `layers.3.mlp.up.weight`.
 """
 
 import functools
@@ -29,6 +32,7 @@ from minipar.run.mail import boundary_forms
 from minipar.run.pacing import Pacer
 from minipar.run.pipeline import Pipeline
 from minipar.run.stage import Stage
+from minipar.run.tally import Tallies
 
 
 class Feed(NamedTuple):
@@ -48,8 +52,7 @@ def feed(plan: Plan, rank: int, batch) -> Feed:
     def mine(whole: Tensor) -> Tensor:
         if plan.size("data") > 1:
             plan.require_batch(len(whole))
-            texts = plan.texts_of(rank, len(whole))
-            whole = whole[texts.start : texts.stop]
+            whole = whole[list(plan.texts_of(rank, len(whole)))]
         if plan.size("context") > 1:
             whole = whole[:, list(plan.positions_of(rank, whole.shape[1]))]
         return whole
@@ -72,29 +75,34 @@ class Part:
         self.placement = tuple(self.pipeline[home] for home in plan.schedule.placement)
         self.last = plan.schedule.stages - 1
         self.pacer = Pacer(pace, w.device) if pace is not None else None
+        self.mesh = plan.mesh_for(model)
         self.data, self.context, self.tensor = (self._axis(name) for name in ("data", "context", "tensor"))
         self.axes = self._axes()
         self.stages = {stage: self._build(stage) for stage in plan.stages_of(w.rank)}
         self.parameters = {
             name: parameter for stage in self.stages.values() for name, parameter in stage.module.named_parameters()
         }
+        self.tallies = Tallies(model, self.stages.values())
         self.ties = dict(getattr(model, "ties", None) or {})
         self._pipeline, self._form, self._texts = None, None, ()
 
     def _axis(self, name: str) -> Axis | None:
         """This rank's view of an axis, or None where nobody else is on it."""
-        if self.plan.size(name) == 1:
+        if name not in self.mesh.names or len(self.mesh.group(name, self.w.rank)) == 1:
             return None
         axis = self.w.axis(name)
         return axis.ring if self.plan.collectives == "ring" else axis
 
     def _axes(self):
         """What sliced layers are handed; None where no layer is sliced."""
-        if self.tensor is None and self.context is None:
+        names = ("expert", "expert_tensor", "expert_data")
+        group = self._axis("microbatch")
+        experts = {} if group is None else {name: self._axis(name) for name in names} | {"group": group}
+        if self.tensor is None and self.context is None and not experts:
             return None
-        plan = self.plan
+        plan, mine = self.plan, {"data": self.data, **experts} if experts else {}
         return self.model.axes(tensor=self.tensor, context=self.context, sequence_parallel=plan.sequence_parallel,
-                               overlap=plan.overlap, deal=plan.deal)  # fmt: skip
+                               overlap=plan.overlap, deal=plan.deal, **mine)  # fmt: skip
 
     def _build(self, stage: int) -> Stage:
         model, sliced = self.model, {} if self.axes is None else {"axes": self.axes}
@@ -116,6 +124,12 @@ class Part:
     def is_first_replica(self) -> bool:
         """Whether this rank's parameters count: the data and context ranks hold them again."""
         return self.place["data"] == self.place["context"] == 0
+
+    def counts(self, name: str, parameter) -> bool:
+        """Whether this rank counts a parameter; a tied copy is counted where its original is."""
+        if name in self.ties or not getattr(parameter, "counted", True):
+            return False
+        return getattr(parameter, "expert", False) or self.is_first_replica
 
     def attach(self, w, pace=None) -> None:
         """Go on in a later call: the handle, and perhaps the pace, are new each time."""
@@ -165,12 +179,13 @@ class Part:
             if held:
                 memory.release(held[0], BATCH)
 
-    def _moments(self, step: int) -> list[tuple[int, int]]:
-        """(step, number in the whole batch of its first text) of each microbatch, where dropout depends on it."""
-        if not getattr(self.model, "dropout", 0):
+    def _moments(self, step: int) -> list[tuple[int, int, float]]:
+        """(step, number in the whole batch of its first text, share) of each microbatch, for layers that want it."""
+        if not (getattr(self.model, "dropout", 0) or getattr(self.model, "experts", 0)):
             return []
-        first = self.place["data"] * sum(self._texts)
-        return [(step, first + before) for before in accumulate((0, *self._texts[:-1]))]
+        data, at, total = self.plan.size("data"), self.place["data"], sum(self._texts)
+        before = accumulate((0, *self._texts[:-1]))
+        return [(step, data * first + at * own, own / total) for first, own in zip(before, self._texts, strict=True)]
 
     def _cut(self, whole: Tensor | None) -> tuple[Tensor, ...]:
         """The microbatches, in order; sizes differ by one at most. They share the batch's memory."""
@@ -184,9 +199,10 @@ class Part:
     def settle(self) -> None:
         """Make the gradients whole: partial ones, those of the replicas, those of tied parameters (`settle.py`)."""
         settle.sum_partial(self.w, self.parameters.values())
+        everywhere = [one for one in self.parameters.values() if not getattr(one, "expert", False)]
         for axis in (self.data, self.context):
             if axis is not None:
-                settle.sum_over(self.w, axis, self.parameters.values(), f"gradients over {axis.name}")
+                settle.sum_over(self.w, axis, everywhere, f"gradients over {axis.name}")
         self.add_tied_gradients()
 
     def add_tied_gradients(self) -> None:
@@ -201,12 +217,11 @@ class Part:
                 settle.add_tied_across(self.w, self.parameters[name].grad, peer)
 
     def squared_norm(self) -> float:
-        """Sum of the squares of the gradients that this rank counts; a tied copy is counted where its original is."""
+        """Sum of the squares of the gradients that this rank counts."""
         return sum(
             parameter.grad.double().square().sum().item()
             for name, parameter in self.parameters.items()
-            if self.is_first_replica and name not in self.ties and parameter.grad is not None
-            if getattr(parameter, "counted", True)
+            if parameter.grad is not None and self.counts(name, parameter)
         )
 
     def gradients(self) -> dict[str, torch.Tensor]:
@@ -214,9 +229,13 @@ class Part:
         return {
             name: parameter.grad.cpu()
             for name, parameter in self.parameters.items()
-            if self.is_first_replica and name not in self.ties and parameter.grad is not None
-            if name in self.slices or self.speaks
+            if parameter.grad is not None and self._brings(name, parameter)
         }
+
+    def _brings(self, name: str, parameter) -> bool:
+        if getattr(parameter, "expert", False):
+            return parameter.counted
+        return self.is_first_replica and name not in self.ties and (name in self.slices or self.speaks)
 
     def clear_gradients(self) -> None:
         """Free all gradients."""
@@ -236,6 +255,21 @@ def slices(plan: Plan, model) -> dict:
             kind = type(model).__name__
             raise ValueError(f"{axis}={plan.size(axis)} slices layers, and those of a {kind} cannot be sliced.")
     return model.cuts(plan.size("tensor")) if plan.size("tensor") > 1 else {}
+
+
+def expert_slices(plan: Plan, model) -> dict:
+    """{parameter name: (Cut over expert, Cut over expert_tensor)}; ValueError where experts cannot lie so."""
+    plan.require_experts(getattr(model, "experts", 0))
+    if not getattr(model, "experts", 0):
+        return {}
+    return model.expert_cuts(plan.size("expert"), plan.size("expert_tensor"))
+
+
+def gather_experts(pieces: list[Tensor], cuts) -> Tensor:
+    """The whole of all experts' slices, by place on the expert axis, then on expert_tensor."""
+    experts, width = cuts
+    many = len(width.parts)
+    return gather([gather(pieces[at : at + many], width) for at in range(0, len(pieces), many)], experts)
 
 
 def gather(pieces: list[Tensor], cut) -> Tensor:

@@ -3,9 +3,10 @@
     train_step    one batch, forward and backward: loss, gradients and what happened, from a freshly built model
     train         many steps: backward, gradients settled, one norm over all ranks, AdamW on each rank's own part
 
-Any mesh of the axes pipe, data, tensor and context (see `Plan`) gives what one process would: the same loss, the same
-gradients, which come home whole, and the same norm. The weights of `train` stay in the workers, each rank its own;
-`minipar.generate` uses them there. Meshes of several axes were run over gloo on processors only, never on GPUs.
+Any mesh of the axes pipe, data, tensor and context, and expert among them (see `Plan`), gives what one process would:
+the same loss, the same gradients, which come home whole, and the same norm. The weights of `train` stay in the workers,
+each rank its own; `minipar.generate` uses them there. Meshes of several axes were run over gloo on processors only,
+never on GPUs.
 """
 
 import contextlib
@@ -22,10 +23,12 @@ from minipar.plan.mesh import Mesh
 from minipar.plan.schedule import Schedule
 from minipar.plan.simulate import Cost
 from minipar.plan.trace import Trace
+from minipar.run import twin
 from minipar.run.on_rank import Recipe, step_on_rank, train_on_rank
 from minipar.run.parcel import dumps
-from minipar.run.part import feed, gather, slices
+from minipar.run.part import expert_slices, feed, gather, gather_experts, slices
 from minipar.run.story import RemoteInterrupt
+from minipar.run.tally import Tallies, Told
 
 PATIENCE = 30.0  # seconds a stopped training gets to end its step
 
@@ -36,7 +39,8 @@ class Step:
 
     `trace.order(rank)` is the order that was run, `trace.peak_in_flight` how many microbatches each rank held at most,
     `trace.peak_memory(rank)` the bytes on its ledger. allocator: on a GPU, beside the ledger, the highest figure of
-    each rank in torch's own allocator at the end of an action; None on a CPU.
+    each rank in torch's own allocator at the end of an action; None on a CPU. experts: where the model has some,
+    `.loads` ({layer: choices by expert}), `.dropped` choices, and the `.loss` that they added, which is not in `loss`.
     """
 
     loss: float
@@ -47,6 +51,8 @@ class Step:
     schedule: Schedule
     allocator: tuple[int | None, ...] = field(default=(), repr=False)
     mesh: Mesh | None = field(default=None, repr=False)
+    experts: Told | None = field(default=None, repr=False)
+    plan: Plan | None = field(default=None, repr=False)
 
     def __repr__(self) -> str:
         alone = self.mesh is None or tuple(self.mesh.axes) == ("pipe",)
@@ -62,6 +68,7 @@ class Training:
     """A finished run of `train`: losses by step, gradient norms before clipping, speed, the trace of its first step.
 
     `stopped`: it was asked to stop before its last step. `step`: how many full steps the kept weights have seen.
+    experts: by step, `.loads`, `.dropped` and `.loss` as in a Step; [] for a model without experts.
     """
 
     losses: list[float] = field(repr=False)
@@ -70,6 +77,7 @@ class Training:
     trace: Trace = field(repr=False)
     step: int
     stopped: bool = False
+    experts: list[Told] = field(default_factory=list, repr=False)
 
     def __repr__(self) -> str:
         ends = f"loss {self.losses[0]:.3f} -> {self.losses[-1]:.3f}" if self.losses else "no step"
@@ -92,12 +100,15 @@ def train_step(pool, plan: Plan, model, batch, pace: Cost | None = None, spans: 
     _require(pool, plan, model, batch)
     recipe = Recipe(optimizer, learning_rate, clip=None) if optimizer else None
     result = pool.run(step_on_rank, plan, model, _for_ends(plan, batch), pace, spans, memory, recipe,
-                      ranks=plan.ranks, mesh=plan.mesh)  # fmt: skip
-    gradients = _gathered([part["gradients"] for part in result], slices(plan, model))
+                      ranks=plan.ranks, mesh=plan.mesh_for(model))  # fmt: skip
+    gradients = _gathered([part["gradients"] for part in result], slices(plan, model), expert_slices(plan, model))
     in_order = {name: gradients[name] for name in sorted(gradients, key=_layer)}
     loss = sum(part["loss"] for part in result)
     allocator = tuple(part["allocator"] for part in result)
-    return Step(loss, in_order, _named(result.trace, plan, pace), pace, batch, plan.schedule, allocator, plan.mesh)
+    sums = [sum(numbers) for numbers in zip(*(part["said"] for part in result), strict=True)]
+    told = Tallies(model, ()).heard(sums) if sums else None
+    return Step(loss, in_order, _named(result.trace, plan, pace), pace, batch, plan.schedule, allocator, plan.mesh,
+                told, plan)  # fmt: skip
 
 
 def train(pool, plan: Plan, model, data, steps: int, learning_rate: float = 1e-3, optimizer: str = "AdamW",
@@ -123,7 +134,7 @@ def train(pool, plan: Plan, model, data, steps: int, learning_rate: float = 1e-3
     with _telling(pool, progress):
         try:
             result = pool.run(train_on_rank, plan, model, parcels, steps, recipe, pace, resume, memory,
-                              ranks=plan.ranks, mesh=plan.mesh, patience=PATIENCE)  # fmt: skip
+                              ranks=plan.ranks, mesh=plan.mesh_for(model), patience=PATIENCE)  # fmt: skip
         except RemoteInterrupt as error:
             if error.result is not None:
                 error.training = _training(error.result, plan, pace)
@@ -141,7 +152,7 @@ def same_gradients(model, step: Step, tolerance: float | None = None) -> bool:
     that differs, and by how much.
     """
     whole = model.whole()
-    model.loss(whole(step.batch.inputs), step.batch.targets).backward()
+    twin.backward(model, whole, step.plan, step.batch)
     # some true gradients are zero (a key's bias): what is there is rounding, measured against the model's largest
     largest = max(parameter.grad.abs().max().item() for parameter in whole.parameters())
     for name, parameter in whole.named_parameters():
@@ -164,7 +175,7 @@ def same_gradients(model, step: Step, tolerance: float | None = None) -> bool:
 def _training(result, plan: Plan, pace: Cost | None) -> Training:
     first = result[0]
     return Training(first["losses"], first["norms"], first["tokens_per_second"], _named(result.trace, plan, pace),
-                    first["step"], first["stopped"])  # fmt: skip
+                    first["step"], first["stopped"], [Told(*one) for one in first["told"] if one[0]])  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -196,6 +207,7 @@ def _require(pool, plan: Plan, model, batch) -> None:
     plan.require_sound()
     plan.cut(model)
     slices(plan, model)
+    expert_slices(plan, model)
     by_position = plan.size("context") > 1 or plan.sequence_parallel
     plan.require_batch(len(batch.inputs), batch.inputs.shape[1] if by_position else None)
 
@@ -205,13 +217,18 @@ def _for_ends(plan: Plan, batch) -> list[bytes]:
     return [bytes(dumps(feed(plan, rank, batch))) for rank in range(plan.ranks)]
 
 
-def _gathered(parts: list[dict[str, Tensor]], cuts: dict) -> dict[str, Tensor]:
+def _gathered(parts: list[dict[str, Tensor]], cuts: dict, experts: dict) -> dict[str, Tensor]:
     """Gradients by name from what the ranks brought home: slices are put together, in the order of the ranks."""
     found: dict[str, list[Tensor]] = {}
     for part in parts:
         for name, gradient in part.items():
             found.setdefault(name, []).append(gradient)
-    return {name: gather(pieces, cuts[name]) if name in cuts else pieces[0] for name, pieces in found.items()}
+    for name, pieces in found.items():
+        if name in experts:
+            found[name] = gather_experts(pieces, experts[name])
+        else:
+            found[name] = gather(pieces, cuts[name]) if name in cuts else pieces[0]
+    return found
 
 
 def _named(trace: Trace, plan: Plan, pace: Cost | None) -> Trace:

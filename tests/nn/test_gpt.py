@@ -132,3 +132,34 @@ def test_a_layer_that_does_not_exist_is_refused():
     with pytest.raises(ValueError) as refusal:
         GPT(layers=2).build([4])
     assert str(refusal.value) == "layer 4 does not exist: layers are numbered 0 to 3."
+
+
+MIXED = {**SMALL, "experts": 4, "shared_experts": 1}
+
+
+def test_every_nth_block_has_experts_and_the_others_keep_their_weights():
+    model, dense = GPT(**MIXED), GPT(**SMALL).whole()
+    assert model.expert_layers == (2, 4) and GPT(**SMALL).expert_layers == ()
+    whole = model.whole()
+    names = {name for name, _ in whole.named_parameters() if ".mlp.experts." in name}
+    assert names == set(model.expert_cuts(2)) == {
+        f"layers.{layer}.mlp.experts.{matrix}" for layer in (2, 4) for matrix in ("up", "down")}  # fmt: skip
+    for name, parameter in dense.named_parameters():
+        if not name.startswith(("layers.2.mlp.", "layers.4.mlp.")):
+            assert torch.equal(whole.get_parameter(name), parameter), name
+    for index, count in enumerate(model.parameter_counts()):
+        assert sum(p.numel() for p in model.build([index]).parameters()) == count
+    assert model.costs()[2] > model.costs()[1] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"top": 5}, "top=5 of 4 experts: a token takes 1 to 4 different ones"),
+        ({"expert_every": 5}, "expert_every=5: of 4 blocks every 1st to every 4th can have experts."),
+    ],
+)
+def test_experts_that_cannot_be_are_refused(wrong, sentence):
+    with pytest.raises(ValueError) as refusal:
+        GPT(**{**MIXED, **wrong})
+    assert str(refusal.value) == sentence

@@ -36,6 +36,6 @@ def test_the_second_forward_drops_what_the_first_did_though_time_has_passed():
         for loss in losses:
             loss.backward()
         found.append({name: parameter.grad for name, parameter in whole.named_parameters()})
-        assert whole.moment.now == (5, 2)
+        assert whole.moment.now == (5, 2, 1.0)
     for name, gradient in found[0].items():
         assert torch.equal(gradient, found[1][name]), name

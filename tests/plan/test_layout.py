@@ -5,7 +5,7 @@ import pytest
 from minipar.plan.layout import Plan
 from minipar.plan.mesh import Mesh
 from minipar.plan.schedule import Schedule
-from minipar.plan.schedules import gpipe
+from minipar.plan.schedules import gpipe, one_f_one_b
 from minipar.plan.simulate import Cost, predict
 
 
@@ -84,7 +84,7 @@ def test_without_a_pipe_axis_there_is_one_stage():
 
 def test_a_batch_is_dealt_by_texts_over_data_and_by_positions_over_context():
     plan = Plan(Mesh(data=2, context=2))
-    assert [plan.texts_of(rank, 6) for rank in range(4)] == [range(3), range(3), range(3, 6), range(3, 6)]
+    assert [plan.texts_of(rank, 6) for rank in range(4)] == [(0, 1, 2), (0, 1, 2), (3, 4, 5), (3, 4, 5)]
     assert [plan.positions_of(rank, 8) for rank in range(2)] == [(0, 1, 6, 7), (2, 3, 4, 5)]
     assert Plan(Mesh(context=2), deal="striped").positions_of(1, 8) == (1, 3, 5, 7)
 
@@ -152,3 +152,41 @@ def test_an_unsound_schedule_is_refused_with_its_problems():
     plan = Plan(Mesh(pipe=1), Schedule.parse("0F0"))
     with pytest.raises(ValueError, match="^This schedule cannot run. .*0B0"):
         plan.require_sound()
+
+
+@pytest.mark.parametrize(("data", "texts"), [(1, 8), (2, 8), (4, 8), (2, 12), (3, 15)])
+def test_a_microbatch_is_the_same_texts_on_any_number_of_data_ranks(data, texts):
+    plan = Plan(Mesh(data=data, pipe=2), one_f_one_b(2, 2))
+    parts = plan.microbatches_of(texts)
+    assert [text for part in parts for text in part] == list(range(texts))
+    assert texts % (2 * data) or parts == Plan(Mesh(pipe=2), one_f_one_b(2, 2)).microbatches_of(texts)
+    for number, part in enumerate(parts):
+        share = len(part) // data
+        before = sum(len(earlier) for earlier in parts[:number]) // data
+        held = [plan.texts_of(2 * at, texts)[before : before + share] for at in range(data)]
+        assert [text for texts in held for text in texts] == list(part)
+
+
+def test_every_token_of_a_microbatch_is_on_one_rank_of_a_stage():
+    plan = Plan(Mesh(pipe=2, data=2, context=2, tensor=2), one_f_one_b(2, 2), sequence_parallel=True)
+    owned = plan.tokens_of_ranks(4, 8)
+    assert len(owned) == 8 and sorted(token for tokens in owned for token in tokens) == list(range(32))
+
+
+@pytest.mark.parametrize(
+    ("mesh", "experts", "sentence"),
+    [
+        (Mesh(data=4, expert=4), 6, "experts=6 cannot be cut in 4 equal parts: 4 or 8 can."),
+        (Mesh(data=4, expert=4), 0, "Mesh(data=4, expert=4) has ranks for different experts, and this model has none"),
+        (
+            Mesh(tensor=2),
+            4,
+            "experts beside tensor=2 need sequence_parallel=True: without it all 2 tensor ranks hold the same tokens, "
+            "and each token would travel 2 times",
+        ),
+    ],
+)
+def test_experts_that_cannot_lie_on_a_mesh_are_refused(mesh, experts, sentence):
+    with pytest.raises(ValueError) as refusal:
+        Plan(mesh).require_experts(experts)
+    assert str(refusal.value) == sentence
