@@ -25,6 +25,7 @@ CELLS = [
     ("rings", "from minipar.view.deal import deals, dealt\n"
               "deals([dealt(way, 4, 64) for way in ('contiguous', 'zigzag')])"),
     ("chunks", "explore.chunks(task=explore.where_it_loses())"),
+    ("parked", "explore.parked(task=explore.no_gap_inside())"),
     ("split", "cuts = explore.split([2, 3, 3, 3, 3, 3, 3, 3, 3, 7], 4)\ncuts"),
     ("edit", "mine = minipar.edit(minipar.gpipe(ranks=2, microbatches=2), par=9)\nmine"),
     ("strip", "minipar.strip([dict(name='notebook', bytes=4_000_000, pid=1), dict(name='rank 0', bytes=0, pid=2)])"),
@@ -235,3 +236,13 @@ READABLE = """selector => {
   }
   return found;
 }"""
+
+
+def test_a_larger_drawer_closes_the_gaps_and_hides_late_messages(page):
+    assert "Rank 0 still waits 3 slots" in readout(page, "parked")
+    press(page, "parked", "cap", times=3)
+    page.until(lambda: "No rank has a gap" in readout(page, "parked"), what="a cap of 7")
+    page.click("parked", "more")
+    press(page, "parked", "hop", times=5)
+    page.until(lambda: "28.5 slots" in readout(page, "parked"), what="messages that are half a slot late")
+    assert page.cell("parked").locator(".minipar-met").count() == 2
