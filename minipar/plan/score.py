@@ -67,7 +67,7 @@ def score(level: Level, position: Position) -> Score:
     under = f", {level.par - time:g} under par" if time < level.par - 1e-9 else ""
     words = f"Solved in {time:g} {unit}{under}, par is {level.par:g}. {named(level, position)}"
     if credit:
-        words += f" With a credit: {_row(peaks)} in the drawers, par holds {_row(level.peaks)}."
+        words += f" With a credit: {_row(peaks)} in the drawers, par is {_row(level.peaks)}."
     return Score(True, credit, words)
 
 

@@ -43,7 +43,7 @@ def test_less_in_the_drawers_than_par_is_a_credit():
     found = score(TWO, arranged(TWO.rules, one_f_one_b(3, 4).programs))
     assert found.solved and found.credit
     assert found.words == (
-        "Solved in 12 slots, par is 12. This is 1F1B. With a credit: 3 2 1 in the drawers, par holds 4 4 4."
+        "Solved in 12 slots, par is 12. This is 1F1B. With a credit: 3 2 1 in the drawers, par is 4 4 4."
     )
 
 
