@@ -78,7 +78,7 @@ class Rank:
 def placed(path, rank):
     """(how many stages a schedule in a CSV file has, those of this rank)."""
     with open(path, newline="") as file:
-        rows = [{int(re.match(r"\d+", word).group()) for word in row if word} for row in csv.reader(file)]
+        rows = [{int(stage) for stage in re.findall(r"(\d+)[FBIW]\d", " ".join(row))} for row in csv.reader(file)]
     return 1 + max(max(row) for row in rows), sorted(rows[rank])
 
 
