@@ -147,7 +147,7 @@ class _Sheet:
 
 
 class Call(NamedTuple):
-    """What one rank called, and where: "all_reduce", "Cell In[4], line 4", "return w.axis().all_reduce(x)"."""
+    """What one rank called, and where: "all_reduce", "mixed, line 4", "return w.axis().all_reduce(x)"."""
 
     rank: int
     what: str
@@ -159,7 +159,7 @@ def calls(rows: Sequence[Call], title: str) -> Drawing:
     """What each rank called and where, one below the other; who called something else than most is marked."""
     most = Counter(row.what for row in rows).most_common(1)[0][0]
     parts: list[Shape | Text] = [
-        Text(x, 14, words, 12.5, QUIET, "start") for x, words in ((96, "calls"), (268, "at"), (424, "the line"))
+        Text(x, 14, words, 12.5, QUIET, "start") for x, words in ((96, "calls"), (268, "in"), (392, "the line"))
     ]
     for at, row in enumerate(rows):
         y, odd = 44 + at * 42, row.what != most
@@ -167,9 +167,9 @@ def calls(rows: Sequence[Call], title: str) -> Drawing:
         parts.append(tile(88, y - 16, 150, 32, ORANGE if odd else "", edge=VERMILION if odd else QUIET))
         parts.append(Text(163, y, row.what, 14, BLACK if odd else INK, bold=odd))
         parts.append(Text(268, y, row.place, 13, INK, "start", bold=odd))
-        parts.append(Text(424, y, row.line, 13, INK, "start", bold=odd))
+        parts.append(Text(392, y, row.line, 13, INK, "start", bold=odd))
         if odd:
-            parts.append(arrow((800, y), (766, y), 4, VERMILION, f"rank {row.rank} calls something else"))
-            parts.append(Text(806, y, "the odd one", 13, INK, "start", bold=True))
+            parts.append(arrow((766, y), (732, y), 4, VERMILION, f"rank {row.rank} calls something else"))
+            parts.append(Text(772, y, "the odd one", 13, INK, "start", bold=True))
     told = "; ".join(f"rank {row.rank} {row.what} at {row.place}" for row in rows)
-    return Drawing(title, (896, 44 + len(rows) * 42 - 14), parts, f"Calls({told})")
+    return Drawing(title, (862, 44 + len(rows) * 42 - 14), parts, f"Calls({told})")

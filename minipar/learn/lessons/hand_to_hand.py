@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from minipar.plan.actions import Action, Recv, Send, makes
 from minipar.plan.messages import lower
@@ -75,7 +75,16 @@ def standing(schedule: Schedule, error) -> tuple[Wait, ...]:
     return tuple(found)
 
 
-def place(where: str) -> tuple[str, str]:
-    """A place in a report, in two parts: "Cell In[4], line 4" and "return w.axis().all_reduce(x)"."""
-    found = re.fullmatch(r"(?s)(.+, line \d+), in [^:]+(?:: (.*))?", where)
-    return (found[1], found[2] or "") if found else (where, "")
+class Place(NamedTuple):
+    """A place in a report: "Cell In[4]", 4, "mixed", "return w.axis().all_reduce(x)"."""
+
+    file: str
+    line: str = ""
+    function: str = ""
+    code: str = ""
+
+
+def place(where: str) -> Place:
+    """A place as the report writes it, taken apart; one that is written otherwise is all `file`."""
+    found = re.fullmatch(r"(?s)(.+), line (\d+), in ([^:]+)(?:: (.*))?", where)
+    return Place(*(part or "" for part in found.groups())) if found else Place(where)

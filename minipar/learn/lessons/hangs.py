@@ -32,16 +32,19 @@ def stands(r):
 
 
 def see(r):
-    """Who waits for whom in 1F1B, the pool's report of it, and who called what in the third call."""
+    """Who waits for whom in 1F1B, who called what in the third call, and the pool's report as it came."""
     from minipar.view.waits import Call, calls, waits
 
     where = stands(r)
     ring = circle({wait.rank: wait.peer for wait in where})
-    table = [Call(rank, what, *place(at)) for rank, (what, at) in plain(r["mixed"].error).items()]
+    table = []
+    for rank, (what, at) in plain(r["mixed"].error).items():
+        found = place(at)
+        table.append(Call(rank, what, f"{found.function}, line {found.line}", found.code))
     return [
         waits(schedule(), where, ring, "1F1B from hand to hand: two block each other, two stand behind them"),
-        f"The pool's report of it, as it came:\n{r['1F1B'].error or 'none'}",
         calls(table, "The third call: three ranks mean one thing, one means another"),
+        f"The pool's report of 1F1B, as it came:\n{r['1F1B'].error or 'none'}",
     ]
 
 
@@ -60,7 +63,7 @@ def facts(r):
     rows.append(("circle, as the pool names it", arrows(stuck.error.cycle if stuck.error else ())))
     rows.append(("mixed", end(mixed)))
     for rank, (what, at) in plain(mixed.error).items():
-        rows.append((f"rank {rank} calls", ", ".join((what, place(at)[0]))))
+        rows.append((f"rank {rank} calls", f"{what}, {place(at).file}, line {place(at).line}"))
     rows.append(("pool ready after each", all(one.ready for one in (gpipe, stuck, mixed))))
     return rows
 

@@ -51,10 +51,10 @@ def test_where_each_rank_stood_is_what_the_walk_says(results):
 
 
 def test_the_picture_is_the_circle_and_the_odd_one(results):
-    who, report, what = hangs.see(results)
+    who, what, report = hangs.see(results)
     assert "deadlock: rank 2 waits for rank 3, 3 for 2" in report and report.count("waits until rank") == 4
     assert repr(who) == "Waits(1F1B: rank 0 waits for 1, 1 for 2, 2 for 3, 3 for 2; circle 2 → 3 → 2)"
-    assert repr(what).endswith('rank 3 broadcast at File "third call", line 3)')
+    assert repr(what).endswith("rank 3 broadcast at mixed, line 3)")
 
 
 def test_the_formula_is_the_walk_of_the_notebooks_own_cell(results):
@@ -91,10 +91,10 @@ def test_the_made_report_has_one_circle_and_fourteen_behind(capsys):
 
 def test_places_of_a_report_in_two_parts():
     assert hand_to_hand.place("Cell In[4], line 4, in mixed: return w.axis().all_reduce(x)") == (
-        "Cell In[4], line 4", "return w.axis().all_reduce(x)",
+        "Cell In[4]", "4", "mixed", "return w.axis().all_reduce(x)",
     )  # fmt: skip
-    assert hand_to_hand.place('File "a.py", line 3, in <lambda>') == ('File "a.py", line 3', "")
-    assert hand_to_hand.place("a place outside the program") == ("a place outside the program", "")
+    assert hand_to_hand.place('File "a.py", line 3, in <lambda>') == ('File "a.py"', "3", "<lambda>", "")
+    assert hand_to_hand.place("a place outside the program").file == "a place outside the program"
 
 
 def test_the_three_cures_of_the_text():
