@@ -181,12 +181,15 @@ class _Weighed(torch.autograd.Function):
         whole = laid(answers, rows, *weight.shape)
         context.save_for_backward(whole, weight)
         context.rows = rows
-        return torch.bmm(weight.unsqueeze(1), whole).squeeze(1)
+        y = whole[:, 0] * weight[:, :1]
+        for at in range(1, weight.shape[1]):
+            y.addcmul_(whole[:, at], weight[:, at : at + 1])
+        return y
 
     @staticmethod
     def backward(context, gradient):
         (whole, weight), rows = context.saved_tensors, context.rows
-        of_weight = torch.bmm(whole, gradient.unsqueeze(2)).squeeze(2)
+        of_weight = torch.stack([(answer * gradient).sum(-1) for answer in whole.unbind(1)], 1)
         of_answers = gradient.index_select(0, rows.div(weight.shape[1], rounding_mode="floor"))
         return of_answers.mul_(weight.reshape(-1)[rows].unsqueeze(1)), of_weight, None
 

@@ -175,6 +175,32 @@ def test_alone_nothing_is_sent():
     assert torch.equal(combine(None, rows, torch.full((3, 2), 0.5), way), x * torch.tensor([[1.0], [0.5], [0.0]]))
 
 
+# ---- somebody else's
+
+
+@pytest.mark.parametrize("form", ["eager", "grouped_mm"])
+def test_transformers_mixtral_block_agrees(form):
+    pytest.importorskip("transformers", reason="pip install 'minipar[peers]' to compare with Mixtral's block")
+    from benchmarks.experts import mixtral, ours
+
+    theirs = mixtral(32, form)
+    mine, x = ours(theirs), torch.randn(2, 3, 20, 32)
+    whole = DenseMoE(32, 64, 8, 2, gated=True)
+    whole.load_state_dict(mine.state_dict())
+    outputs, gradients = [], []
+    for layer in (theirs, mine, whole):
+        own = x[0].clone().requires_grad_()
+        outputs.append(layer(own))
+        (outputs[-1] * x[1]).sum().backward()
+        gradients.append(own.grad)
+    for found in (outputs, gradients):
+        assert torch.allclose(found[1], found[0], atol=1e-5) and torch.allclose(found[2], found[0], atol=1e-5)
+    gate, up = theirs.experts.gate_up_proj.grad.chunk(2, 1)
+    for name, expected in (("router.weight", theirs.gate.weight.grad), ("experts.gate", gate), ("experts.up", up),
+                           ("experts.down", theirs.experts.down_proj.grad)):  # fmt: skip
+        assert torch.allclose(mine.get_parameter(name).grad, expected, atol=1e-4), name
+
+
 # ---- what cannot be
 
 
