@@ -43,6 +43,8 @@ WORDS = {
     "all_reduce": Kind.COMMUNICATION,
     "all_gather": Kind.COMMUNICATION,
     "all_to_all": Kind.COMMUNICATION,
+    "dispatch": Kind.COMMUNICATION,
+    "combine": Kind.COMMUNICATION,
     "reduce_scatter": Kind.COMMUNICATION,
 }
 
