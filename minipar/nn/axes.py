@@ -41,7 +41,7 @@ class Axes:
 
     For layers of experts. expert: ranks that hold different experts and send one another tokens. expert_tensor: ranks
     that hold slices of the same experts. expert_data: ranks that hold the same. group: all ranks whose tokens belong
-    to one microbatch, over whom capacity and losses are counted. data: this rank's place among its texts.
+    to one microbatch, over whom capacity and losses are counted. data: those among them that read other texts.
     """
 
     tensor: Any = None
