@@ -5,6 +5,8 @@ Walk the programs once, and start each action when its rank is free and all it r
     start = max(end of the rank's last action, end of each maker (+ hop if it ran on another rank))
 """
 
+import contextlib
+import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,6 +103,28 @@ def predict(schedule: Schedule, cost: Cost = Cost()) -> Trace:
     free = [0.0] * schedule.ranks
     price = {(stage, op): cost.duration(Action(stage, op, 0)) for stage, op in _kinds(schedule)}
     spans = []
+    with _uncollected():
+        _walk_in_time(schedule, cost, made, free, price, spans)
+    trace = Trace(schedule.name, tuple(spans), schedule.ranks, unit=cost.unit, hop=hop)
+    if not cost.activation_bytes:
+        return trace
+    return Trace(schedule.name, trace.spans, schedule.ranks, unit=cost.unit, hop=hop, ledger=_ledger(trace, cost))
+
+
+@contextlib.contextmanager
+def _uncollected():
+    """No search for cycles meanwhile: hundreds of thousands of tuples are made, and none can be part of one."""
+    searching = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searching:
+            gc.enable()
+
+
+def _walk_in_time(schedule: Schedule, cost: Cost, made: dict, free: list, price: dict, spans: list) -> None:
+    hop = cost.hop
     for rank, action, needs, gives in walk_values(schedule.programs):
         start = free[rank]
         for value in needs:
@@ -117,10 +141,6 @@ def predict(schedule: Schedule, cost: Cost = Cost()) -> Trace:
             spans += [Span(rank, half, start, end, OVERLAPPED) for half in action]
         else:
             spans.append(Span(rank, action, start, end))
-    trace = Trace(schedule.name, tuple(spans), schedule.ranks, unit=cost.unit, hop=hop)
-    if not cost.activation_bytes:
-        return trace
-    return Trace(schedule.name, trace.spans, schedule.ranks, unit=cost.unit, hop=hop, ledger=_ledger(trace, cost))
 
 
 def _kinds(schedule: Schedule):

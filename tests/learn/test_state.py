@@ -56,7 +56,8 @@ def test_the_table_and_the_line_for_a_teacher(made_up, somebody):
     assert text[0].split("  ")[0] == "lesson" and len(table.rows) == len(COURSE)
     assert table.rows[0] == ("00 Devices", "b) the notebook only", "4 MB, 0, 0, 0, 0", "yes", "2026-03-02")
     assert table.rows[1][3:] == ("not yet", "2026-03-03") and table.rows[2][1:] == ("–", "–", "not yet", "–")
-    assert table.line == "minipar: checks passed 1 of 6 (00); predictions confirmed 1 of 2; last 2026-03-03"
+    passed = f"checks passed 1 of {len(COURSE)} (00)"
+    assert table.line == f"minipar: {passed}; predictions confirmed 1 of 2; last 2026-03-03"
     assert "a) all &lt;four&gt;" in table._repr_html_() and "point" not in repr(table)
 
 

@@ -59,9 +59,9 @@ def test_nothing_is_dropped_in_eval_or_at_probability_0():
 def test_a_moment_comes_back():
     moment = Moment()
     moment.step, moment.text = 3, 8
-    with moment.back_at((1, 2)):
-        assert moment.now == (1, 2)
-    assert moment.now == (3, 8)
+    with moment.back_at((1, 2, 0.5)):
+        assert moment.now == (1, 2, 0.5)
+    assert moment.now == (3, 8, 1.0)
 
 
 def test_words_stay_32_bits_and_are_not_merged():
