@@ -3,6 +3,7 @@
     call(fn, *arguments) ── copies of the arguments go in; a thread and a time limit; Trouble carries the sentence
     Capture ─────────────── what this one thread prints, kept for a panel; other cells print as always
     story(error) ────────── one error in words, with the learner's own line, without a traceback
+    stopped_ranks(error) ── the same of real ranks, as one sentence
 
 It must end in a sentence, and the kernel must live.
 """
@@ -13,6 +14,7 @@ import copy
 import ctypes
 import inspect
 import linecache
+import re
 import sys
 import threading
 from collections.abc import Callable
@@ -112,6 +114,19 @@ def story(error: BaseException) -> str:
         return "Interrupted."
     place = where(error)
     return f"{words(error)}\n{place}" if place else words(error)
+
+
+def stopped_ranks(error: BaseException, deadlock: str) -> str:
+    """What a pool's RemoteError says, as one sentence with the learner's own line where there is one.
+
+    deadlock: the lesson's advice where the ranks wait for each other in a circle.
+    """
+    what = f"{error.cause[:1].upper()}{error.cause[1:]}".rstrip(".")
+    if error.kind == "deadlock":
+        return f"{what}. {deadlock}"
+    lines = re.findall(r"^ +(?:File \"(.+?)\"|Cell In).*, line \d+, in .+\n +(.+)$", str(error), re.MULTILINE)
+    own = [line for file, line in lines if not file.startswith(PACKAGE) and "site-packages" not in file]
+    return f"{what}, at `{own[-1]}`." if own else f"{what}."
 
 
 def end_thread(thread: threading.Thread, patience: float = 1.0) -> bool:

@@ -238,9 +238,8 @@ def _dual_steps(down: int, up: int, rank: int, ranks: int, microbatches: int) ->
     for _ in range(tail):
         yield (B, up), None
         yield (F, up), (B, down)
-    ends = [(side, number) for number in range(rank + 1) for side in (up, down)]
-    split = rank + 1  # of the last backwards, the later half is split
-    yield from (((B if at < split else I, side), None) for at, (side, _) in enumerate(ends))
+    for at, side in enumerate([up, down] * (rank + 1)):  # of these last ones, the later half is split
+        yield (B if at <= rank else I, side), None
     yield from [(W, None), ((I, down), None)] * tail
     yield from [(W, None)] * (rank + 1)
 

@@ -8,7 +8,7 @@ Walk the programs once, and start each action when its rank is free and all it r
 import contextlib
 import gc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minipar.plan.actions import Action, Op, Overlap, halves, keeps
 from minipar.plan.order import walk_values
@@ -38,16 +38,17 @@ class Cost:
     unit: str = "slots"
 
     def __post_init__(self):
-        whole, halves_ = self.B, [self.I, self.W]
+        whole, inputs, weights = self.B, self.I, self.W
+        if whole is None and (inputs is None) != (weights is None):
+            name, other = ("I", "W") if inputs is None else ("W", "I")
+            raise ValueError(f"{name} has no price: give it beside {other}, or give B, the whole backward")
         if whole is None:
-            if halves_.count(None) == 1:
-                name, other = ("I", "W") if self.I is None else ("W", "I")
-                raise ValueError(f"{name} has no price: give it beside {other}, or give B, the whole backward")
-            whole = 2.0 if self.I is None else _combine(self.I, self.W, 1)
-        for at, other in ((0, self.W), (1, self.I)):
-            if halves_[at] is None:
-                halves_[at] = _scale(whole, 0.5) if other is None else _combine(whole, other, -1)
-        for name, given in zip("FBIW", (self.F, whole, *halves_), strict=True):
+            whole = 2.0 if inputs is None else _plus(inputs, weights)
+        if inputs is None:
+            inputs = _scale(whole, 0.5) if weights is None else _plus(whole, _scale(weights, -1))
+        if weights is None:
+            weights = _plus(whole, _scale(inputs, -1))
+        for name, given in zip("FBIW", (self.F, whole, inputs, weights), strict=True):
             object.__setattr__(self, name, tuple(given) if isinstance(given, Sequence) else given)
             for number in given if isinstance(given, Sequence) else (given,):
                 if not number >= 0:
@@ -81,12 +82,12 @@ def _at(given, stage: int, name: str):
     return given[stage]
 
 
-def _combine(one: PerStage, other: PerStage, sign: int) -> PerStage:
-    """One plus (or minus) the other, stage by stage where either has a number for each."""
+def _plus(one: PerStage, other: PerStage) -> PerStage:
+    """The sum, stage by stage where either has a number for each."""
     if not isinstance(one, Sequence) and not isinstance(other, Sequence):
-        return one + sign * other
+        return one + other
     count = len(one) if isinstance(one, Sequence) else len(other)
-    return tuple(_at(one, stage, "B") + sign * _at(other, stage, "I") for stage in range(count))
+    return tuple(_at(one, stage, "B") + _at(other, stage, "I") for stage in range(count))
 
 
 def _scale(given: PerStage, factor: float) -> PerStage:
@@ -98,17 +99,10 @@ def predict(schedule: Schedule, cost: Cost = Cost()) -> Trace:
 
     Actions with no one to make what they read (a missing forward) count as stuck too; ``problems`` says more.
     """
-    hop = cost.hop
-    made: dict = {}  # value -> (end of its maker, rank)
-    free = [0.0] * schedule.ranks
-    price = {(stage, op): cost.duration(Action(stage, op, 0)) for stage, op in _kinds(schedule)}
-    spans = []
     with _uncollected():
-        _walk_in_time(schedule, cost, made, free, price, spans)
-    trace = Trace(schedule.name, tuple(spans), schedule.ranks, unit=cost.unit, hop=hop)
-    if not cost.activation_bytes:
-        return trace
-    return Trace(schedule.name, trace.spans, schedule.ranks, unit=cost.unit, hop=hop, ledger=_ledger(trace, cost))
+        spans = tuple(_spans(schedule, cost))
+    trace = Trace(schedule.name, spans, schedule.ranks, unit=cost.unit, hop=cost.hop)
+    return replace(trace, ledger=_ledger(trace, cost)) if cost.activation_bytes else trace
 
 
 @contextlib.contextmanager
@@ -123,8 +117,11 @@ def _uncollected():
             gc.enable()
 
 
-def _walk_in_time(schedule: Schedule, cost: Cost, made: dict, free: list, price: dict, spans: list) -> None:
-    hop = cost.hop
+def _spans(schedule: Schedule, cost: Cost) -> list[Span]:
+    hop, spans = cost.hop, []
+    made: dict = {}  # value -> (end of its maker, rank)
+    free = [0.0] * schedule.ranks
+    price = {(stage, op): cost.duration(Action(stage, op, 0)) for stage, op in _kinds(schedule)}
     for rank, action, needs, gives in walk_values(schedule.programs):
         start = free[rank]
         for value in needs:
@@ -141,6 +138,7 @@ def _walk_in_time(schedule: Schedule, cost: Cost, made: dict, free: list, price:
             spans += [Span(rank, half, start, end, OVERLAPPED) for half in action]
         else:
             spans.append(Span(rank, action, start, end))
+    return spans
 
 
 def _kinds(schedule: Schedule):

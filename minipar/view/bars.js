@@ -1,13 +1,5 @@
 // Rows of stacked parts against lines. Plain HTML: text stays text, the browser lays it out, the theme colours it.
 
-function element(tag, className, text, parent) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.appendChild(node);
-  return node;
-}
-
 function legend(model, box) {
   if (model.get("legend").length < 2) return;
   const list = element("div", "minipar-legend", undefined, box);

@@ -17,6 +17,7 @@ import anywidget
 import plotly.graph_objects as go
 import traitlets
 
+from minipar.view.elements import script
 from minipar.view.theme import PALETTE, darker
 
 
@@ -59,7 +60,7 @@ class Line(NamedTuple):
 class Bars(anywidget.AnyWidget):
     """The live form. `legend` says which part names are explained above the bars."""
 
-    _esm = Path(__file__).parent / "bars.js"
+    _esm = script("bars.js")
     _css = Path(__file__).parent / "explorer.css"
 
     name = traitlets.Unicode("bars").tag(sync=True)

@@ -1,14 +1,6 @@
 // A strip of layers with handles at the cuts: drag one, or Tab to it and use the arrow keys. It tells Python the first
 // layer of every device; Python decides what that means.
 
-function element(tag, className, text, parent) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.appendChild(node);
-  return node;
-}
-
 export default {
   render({ model, el }) {
     const box = element("div", "minipar-cuts", undefined, el);

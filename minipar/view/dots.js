@@ -1,15 +1,5 @@
 // Points on two axes in powers of ten, in SVG, drawn for the width there is so that text keeps its size.
 
-const SVG = "http://www.w3.org/2000/svg";
-
-function node(tag, attributes, parent, text) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
-  if (text !== undefined) made.textContent = text;
-  parent.appendChild(made);
-  return made;
-}
-
 function draw(model, box) {
   const width = Math.max(320, box.clientWidth || 640);
   const height = 260;
@@ -41,24 +31,4 @@ function draw(model, box) {
   box.dataset.rev = String(1 + Number(box.dataset.rev || 0));
 }
 
-export default {
-  render({ model, el }) {
-    const box = document.createElement("div");
-    el.appendChild(box);
-    const again = () => draw(model, box);
-    model.on("change:points", again);
-    let width = 0;
-    const watch = new ResizeObserver(() => {
-      if (box.clientWidth !== width) {
-        width = box.clientWidth;
-        again();
-      }
-    });
-    watch.observe(box);
-    again();
-    return () => {
-      watch.disconnect();
-      model.off("change:points", again);
-    };
-  },
-};
+export default { render: fitted(draw, "change:points") };

@@ -18,6 +18,7 @@ import anywidget
 import plotly.graph_objects as go
 import traitlets
 
+from minipar.view.elements import script
 from minipar.view.presence import mime_bundle
 from minipar.view.theme import PALETTE, darker
 
@@ -68,7 +69,7 @@ def arrow(start: tuple[float, float], end: tuple[float, float], width: float, fi
 class Drawing(anywidget.AnyWidget):
     """Shapes and words on a sheet of `sheet` = (width, height) units; one unit is a pixel where there is room."""
 
-    _esm = Path(__file__).parent / "drawing.js"
+    _esm = script("drawing.js")
     _css = Path(__file__).parent / "explorer.css"
 
     sheet = traitlets.List([10, 10]).tag(sync=True)

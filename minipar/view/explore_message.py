@@ -23,6 +23,7 @@ from minipar.cost import comm
 from minipar.cost.machine import TYPICAL, Link, Machine, Point
 from minipar.view import controls
 from minipar.view.curves import layout
+from minipar.view.elements import script
 from minipar.view.explore_ping import seconds
 from minipar.view.explorer import Explorer, Task
 from minipar.view.theme import BLUE, GREEN, PALETTE, PURPLE
@@ -37,7 +38,7 @@ TWICE = (0.9, 1.1)  # bytes' time over the wait: near enough for a slider
 class Curve(anywidget.AnyWidget):
     """Lines and points on two axes in powers of ten, and one marker that says which size is looked at."""
 
-    _esm = Path(__file__).parent / "message.js"
+    _esm = script("message.js")
     _css = Path(__file__).parent / "message.css"
 
     name = traitlets.Unicode("").tag(sync=True)

@@ -23,6 +23,7 @@ import traitlets
 
 from minipar.view import controls
 from minipar.view.curves import layout
+from minipar.view.elements import script
 from minipar.view.explorer import Explorer
 from minipar.view.theme import PURPLE
 from minipar.view.words import amount, count
@@ -34,7 +35,7 @@ ROUND_TRIPS = 5
 class Dots(anywidget.AnyWidget):
     """Points on two axes in powers of ten. A point is {"x", "y", "text"}; the last one is drawn larger."""
 
-    _esm = Path(__file__).parent / "dots.js"
+    _esm = script("dots.js")
     _css = Path(__file__).parent / "explorer.css"
 
     name = traitlets.Unicode("points").tag(sync=True)

@@ -21,6 +21,7 @@ import traitlets
 
 from minipar.plan.split import split as best_split
 from minipar.view import bars, controls
+from minipar.view.elements import script
 from minipar.view.explorer import Explorer, Task
 from minipar.view.theme import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, WHITE, YELLOW
 from minipar.view.words import amount, share
@@ -32,7 +33,7 @@ DEVICES += ((SKY, BLACK), (VERMILION, BLACK), (YELLOW, BLACK), ("#7A7A7A", BLACK
 class Cuts(anywidget.AnyWidget):
     """The strip of layers with a handle at each cut. `starts` holds the first layer of every device but the first."""
 
-    _esm = Path(__file__).parent / "cuts.js"
+    _esm = script("cuts.js")
     _css = Path(__file__).parent / "explorer.css"
 
     costs = traitlets.List().tag(sync=True)

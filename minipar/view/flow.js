@@ -1,41 +1,19 @@
 // Bands of tokens from their ranks to the experts and home. Point at a token, or Tab here and use the arrow keys, to
 // light its way; Enter or a click keeps it, Escape lets it go. Python has placed everything.
 
-const SVG = "http://www.w3.org/2000/svg";
-const THEME = {
-  ink: "var(--jp-content-font-color1, #1f1f1f)",
-  quiet: "var(--jp-content-font-color2, #5a5a5a)",
-  paper: "var(--jp-layout-color0, #fff)",
-};
-const colour = (name) => THEME[name] || name || "none";
 let made = 0;
 
-function node(tag, attributes, parent, text) {
-  const one = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) one.setAttribute(name, String(value));
-  if (text !== undefined) one.textContent = text;
-  parent.appendChild(one);
-  return one;
-}
-
 function sheet(model, svg) {
-  const id = `minipar-flow-hatch-${made++}`;
-  const hatch = node("pattern", { id, width: 9, height: 9, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, node("defs", {}, svg));
-  node("line", { x1: 0, x2: 0, y1: 0, y2: 9, "stroke-width": 3, style: `stroke: ${THEME.quiet}` }, hatch);
+  const hatch = hatched(node("defs", {}, svg), `minipar-flow-hatch-${made++}`, THEME.quiet);
   const all = node("g", { class: "minipar-flow-all" }, svg);
   for (const shape of model.get("shapes")) {
     const style = `fill: ${colour(shape.fill)}; stroke: ${colour(shape.edge)}`;
     const parent = shape.fill.startsWith("rgba") ? all : svg;
     const one = node("polygon", { points: shape.points, style, class: parent === all ? "minipar-flow-band" : "" }, parent);
-    if (shape.hatch) node("polygon", { points: shape.points, fill: `url(#${id})`, opacity: 0.55 }, svg);
+    if (shape.hatch) node("polygon", { points: shape.points, fill: hatch, opacity: 0.55 }, svg);
     if (shape.tip) node("title", {}, one, shape.tip);
   }
-  for (const text of model.get("words")) {
-    const plate = text.plate ? ` stroke: ${THEME.paper}; stroke-width: 5px; paint-order: stroke; stroke-linejoin: round;` : "";
-    const parent = text.ink.startsWith("#") ? node("g", { class: "bars" }, svg) : svg;
-    node("text", { x: text.x, y: text.y, "text-anchor": text.anchor, "dominant-baseline": "central", "font-size": text.size,
-      "font-weight": text.bold ? 700 : 400, style: `fill: ${colour(text.ink)};${plate}` }, parent, text.words);
-  }
+  write(svg, model.get("words"));
 }
 
 const curve = (x, y, to, down) => `M${x} ${y}C${(x + to) / 2} ${y} ${(x + to) / 2} ${down} ${to} ${down}`;
@@ -54,13 +32,10 @@ function light(layer, token) {
 
 export default {
   render({ model, el }) {
-    const box = document.createElement("div");
-    box.className = "minipar-sheet";
-    const told = document.createElement("div");
-    told.className = "minipar-flow-told";
+    const box = element("div", "minipar-sheet", undefined, el);
+    const told = element("div", "minipar-flow-told", undefined, el);
     told.setAttribute("role", "status");
     told.setAttribute("aria-live", "polite");
-    el.append(box, told);
     let layer, svg;
 
     const show = (number) => {
@@ -84,16 +59,7 @@ export default {
       keep(step ? (now < 0 ? 0 : Math.max(0, Math.min(many - 1, now + step))) : -1);
     };
     const draw = () => {
-      const [width, height] = model.get("sheet");
-      box.replaceChildren();
-      const title = document.createElement("div");
-      title.className = "minipar-drawing-title";
-      title.textContent = model.get("title");
-      if (title.textContent) box.appendChild(title);
-      svg = node("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", tabindex: 0, class: "minipar-drawing minipar-flow" }, box);
-      svg.style.maxWidth = `${Math.round(width * 1.1)}px`;
-      svg.style.minWidth = `${Math.round(width * 0.85)}px`;
-      svg.setAttribute("aria-label", model.get("summary"));
+      svg = sheetOf(model, box, 1.1, { tabindex: 0, class: "minipar-drawing minipar-flow" });
       sheet(model, svg);
       layer = node("g", {}, svg);
       model.get("tokens").forEach((token, number) => {

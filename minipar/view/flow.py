@@ -21,6 +21,7 @@ import traitlets
 
 from minipar.plan.routing import DROPPED, Routing
 from minipar.view.drawing import INK, QUIET, Drawing, Shape, Text, figure, tile
+from minipar.view.elements import script
 from minipar.view.explore_split import DEVICES
 from minipar.view.theme import channels
 from minipar.view.words import count
@@ -56,7 +57,7 @@ class Picture(NamedTuple):
 class FlowView(Drawing):
     """The live form: a drawing whose tokens can be lit. `lit`: number of the token, -1 for none."""
 
-    _esm = Path(__file__).parent / "flow.js"
+    _esm = script("flow.js")
     _css = "".join((Path(__file__).parent / name).read_text() for name in ("explorer.css", "flow.css"))
 
     tokens = traitlets.List().tag(sync=True)

@@ -1,16 +1,6 @@
 // Lines and measured points on two axes in powers of ten, in SVG, drawn for the width there is so that text keeps its
 // size. A point is {x, y, top, text}: a dot at y, a whisker up to top.
 
-const SVG = "http://www.w3.org/2000/svg";
-
-function node(tag, attributes, parent, text) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
-  if (text !== undefined) made.textContent = text;
-  parent.appendChild(made);
-  return made;
-}
-
 function draw(model, box) {
   const width = Math.max(420, Math.min(1000, box.clientWidth || 640)), height = 360;
   const left = 70, right = 22, top = 30, bottom = 46;
@@ -60,25 +50,4 @@ function draw(model, box) {
   box.dataset.rev = String(1 + Number(box.dataset.rev || 0));
 }
 
-export default {
-  render({ model, el }) {
-    const box = document.createElement("div");
-    el.appendChild(box);
-    const again = () => draw(model, box);
-    const changes = "change:lines change:points change:marker";
-    model.on(changes, again);
-    let width = 0;
-    const watch = new ResizeObserver(() => {
-      if (box.clientWidth !== width) {
-        width = box.clientWidth;
-        again();
-      }
-    });
-    watch.observe(box);
-    again();
-    return () => {
-      watch.disconnect();
-      model.off(changes, again);
-    };
-  },
-};
+export default { render: fitted(draw, "change:lines change:points change:marker") };

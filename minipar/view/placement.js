@@ -3,14 +3,6 @@
 
 const HIGH = 240, HEAD = 24;
 
-function element(tag, className, text, parent) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.appendChild(node);
-  return node;
-}
-
 const number = (value) => String(Math.round(value * 10) / 10);
 
 export default {

@@ -21,6 +21,7 @@ import traitlets
 
 from minipar.view import drawing
 from minipar.view.drawing import INK, QUIET, Text, tile
+from minipar.view.elements import script
 
 STACK, BETWEEN, NODE, HIGH, FLOOR = 92, 14, 26, 240, 282  # a stack, gaps; the highest stack and its foot, in pixels
 
@@ -28,7 +29,7 @@ STACK, BETWEEN, NODE, HIGH, FLOOR = 92, 14, 26, 240, 282  # a stack, gaps; the h
 class Board(anywidget.AnyWidget):
     """Stacks of tiles that can be dragged. `slots` is what the person moves: experts by rank, as in a Placement."""
 
-    _esm = Path(__file__).parent / "placement.js"
+    _esm = script("placement.js")
     _css = "".join((Path(__file__).parent / name).read_text() for name in ("explorer.css", "placement.css"))
 
     slots = traitlets.List().tag(sync=True)

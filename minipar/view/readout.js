@@ -1,13 +1,5 @@
 // The words of an explorer: tasks with a tick, facts, a sentence, a problem. One live region, changed in place.
 
-function element(tag, className, text, parent) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.appendChild(node);
-  return node;
-}
-
 function words(model, box) {
   box.replaceChildren();
   for (const [sentence, met] of model.get("tasks")) {

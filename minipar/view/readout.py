@@ -15,11 +15,13 @@ from pathlib import Path
 import anywidget
 import traitlets
 
+from minipar.view.elements import script
+
 
 class Readout(anywidget.AnyWidget):
     """Tasks, facts, a sentence and a problem. ``facts`` is a list of [label, value], ``tasks`` of [sentence, met]."""
 
-    _esm = Path(__file__).parent / "readout.js"
+    _esm = script("readout.js")
     _css = Path(__file__).parent / "explorer.css"
 
     name = traitlets.Unicode("readout").tag(sync=True)

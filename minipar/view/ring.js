@@ -1,16 +1,7 @@
 // Ranks in a circle, each with its pieces as tiles; arrows carry the piece that travels in this step. SVG, drawn for
 // the width there is, so that text keeps its size.
 
-const SVG = "http://www.w3.org/2000/svg";
 const TILE = 50, GAP = 4, NAME = 20, CALLOUT = 22;
-
-function node(tag, attributes, parent, text) {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
-  if (text !== undefined) made.textContent = text;
-  parent.appendChild(made);
-  return made;
-}
 
 // The point where the line from the middle of a box to another point leaves the box.
 function edge(box, to) {
@@ -72,25 +63,4 @@ function draw(model, el) {
   el.dataset.rev = String(1 + Number(el.dataset.rev || 0));
 }
 
-export default {
-  render({ model, el }) {
-    const box = document.createElement("div");
-    el.appendChild(box);
-    const again = () => draw(model, box);
-    const changes = "change:boxes change:arrows change:words";
-    model.on(changes, again);
-    let width = 0;
-    const watch = new ResizeObserver(() => {
-      if (box.clientWidth !== width) {
-        width = box.clientWidth;
-        again();
-      }
-    });
-    watch.observe(box);
-    again();
-    return () => {
-      watch.disconnect();
-      model.off(changes, again);
-    };
-  },
-};
+export default { render: fitted(draw, "change:boxes change:arrows change:words") };

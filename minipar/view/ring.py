@@ -23,6 +23,7 @@ import traitlets
 from plotly.subplots import make_subplots
 
 from minipar.view import controls
+from minipar.view.elements import script
 from minipar.view.explorer import Explorer
 from minipar.view.theme import BLACK, GREEN, GREY, ORANGE, PALE, PALETTE, PURPLE, SKY, VERMILION, YELLOW
 from minipar.view.words import amount
@@ -67,7 +68,7 @@ def holdings(ranks: int) -> tuple[tuple[tuple[tuple[int, ...], ...], ...], ...]:
 class RingView(anywidget.AnyWidget):
     """Ranks in a circle, each with its pieces; arrows with the piece that travels."""
 
-    _esm = Path(__file__).parent / "ring.js"
+    _esm = script("ring.js")
     _css = Path(__file__).parent / "ring.css"
 
     name = traitlets.Unicode("").tag(sync=True)

@@ -1,13 +1,5 @@
 // The device strip: one box a device, the bytes it holds as a number and as a level. Plain HTML, no motion.
 
-function element(tag, className, text, parent) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  if (parent) parent.appendChild(node);
-  return node;
-}
-
 function house(device, fill, row) {
   const box = element("div", "minipar-house", undefined, row);
   element("div", "minipar-name", device.name, box);

@@ -17,6 +17,7 @@ import anywidget
 import plotly.graph_objects as go
 import traitlets
 
+from minipar.view.elements import script
 from minipar.view.presence import mime_bundle
 from minipar.view.theme import PALETTE, darker
 from minipar.view.words import amount
@@ -35,7 +36,7 @@ class Device(NamedTuple):
 class Strip(anywidget.AnyWidget):
     """One row of boxes or several, one under the other. Its text leaves out process numbers: no two runs share them."""
 
-    _esm = Path(__file__).parent / "strip.js"
+    _esm = script("strip.js")
     _css = Path(__file__).parent / "explorer.css"
 
     rows = traitlets.List().tag(sync=True)

@@ -9,11 +9,10 @@ So a mistake is named once, where it first shows. The cases and the dense loop s
 from __future__ import annotations
 
 import dataclasses
-import re
 
 from minipar.learn.lessons.moe_cases import Case, cases, expected, work
 from minipar.learn.lessons.token_post import Misrouted, said
-from minipar.learn.safely import PACKAGE
+from minipar.learn.safely import stopped_ranks
 from minipar.learn.verdict import Trouble, Verdict, not_yet, right
 from minipar.learn.workers import workers
 from minipar.plan.routing import Routing
@@ -127,16 +126,11 @@ def attempt(moe, case: Case) -> Ran:
 
 
 def in_a_sentence(error) -> str:
-    """What stopped the ranks, with the learner's own line where there is one."""
-    said_ = f"{error.cause[:1].upper()}{error.cause[1:]}".rstrip(".")
-    if "Misrouted: " in said_:
-        own = said_.split("Misrouted: ", 1)[1]
+    """What stopped the ranks; a swap that was refused says its own sentence."""
+    if "Misrouted: " in error.cause:
+        own = error.cause.rstrip(".").split("Misrouted: ", 1)[1]
         return f"{own[:1].upper()}{own[1:]}."
-    if error.kind == "deadlock":
-        return f"{said_}. Every rank makes the same swaps in the same order, also where it has no rows."
-    lines = re.findall(r"^ +(?:File \"(.+?)\"|Cell In).*, line \d+, in .+\n +(.+)$", str(error), re.MULTILINE)
-    own = [line for file, line in lines if not file.startswith(PACKAGE) and "site-packages" not in file]
-    return f"{said_}, at `{own[-1]}`." if own else f"{said_}."
+    return stopped_ranks(error, "Every rank makes the same swaps in the same order, also where it has no rows.")
 
 
 def check_case(case: Case, ran: Ran) -> Verdict | None:

@@ -9,10 +9,9 @@ backward. So a mistake is named once, where it first shows.
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any, NamedTuple
 
-from minipar.learn.safely import PACKAGE
+from minipar.learn.safely import stopped_ranks
 from minipar.learn.verdict import Trouble, Verdict, not_yet, right, unfinished
 from minipar.learn.workers import workers
 
@@ -158,7 +157,8 @@ def attempt(mlp, case: Case) -> Ran:
     try:
         out = workers(4).run(examine, mlp, case, mesh=minipar.Mesh(tensor=case.ranks), timeout=SECONDS)
     except minipar.RemoteError as error:
-        raise Trouble(in_a_sentence(error)) from None
+        advice = "Every rank has to walk through the same doors, in the same order."
+        raise Trouble(stopped_ranks(error, advice)) from None
     for rank, (y, gradients) in enumerate(out):
         if gradients is None:
             was = f"a tensor {y}" if isinstance(y, list) else "nothing" if y is None else f"a {type(y).__name__}"
@@ -172,16 +172,6 @@ def attempt(mlp, case: Case) -> Ran:
         backward=[one for one in mine if one.start >= start],
         letters=sum(not message.collective for message in out.trace.messages),
     )
-
-
-def in_a_sentence(error) -> str:
-    """What stopped the ranks, with the learner's own line where there is one."""
-    said = f"{error.cause[:1].upper()}{error.cause[1:]}".rstrip(".")
-    if error.kind == "deadlock":
-        return f"{said}. Every rank has to walk through the same doors, in the same order."
-    lines = re.findall(r"^ +(?:File \"(.+?)\"|Cell In).*, line \d+, in .+\n +(.+)$", str(error), re.MULTILINE)
-    own = [line for file, line in lines if not file.startswith(PACKAGE) and "site-packages" not in file]
-    return f"{said}, at `{own[-1]}`." if own else f"{said}."
 
 
 def check_case(case: Case, ran: Ran) -> Verdict | None:
