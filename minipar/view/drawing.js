@@ -1,12 +1,10 @@
 // Tiles, arrows and words on one sheet, in SVG. The sheet keeps its proportions; colours "ink", "quiet" and "paper" are
 // the theme's, so dark is dark.
 
-let made = 0;
-
 function hatches(svg, shapes) {
   const names = new Map(), all = node("defs", {}, svg);
   for (const { hatch } of shapes) {
-    if (hatch && !names.has(hatch)) names.set(hatch, hatched(all, `minipar-hatch-${made++}`, colour(hatch)));
+    if (hatch && !names.has(hatch)) names.set(hatch, hatched(all, colour(hatch)));
   }
   return names;
 }

@@ -1,10 +1,8 @@
 // Bands of tokens from their ranks to the experts and home. Point at a token, or Tab here and use the arrow keys, to
 // light its way; Enter or a click keeps it, Escape lets it go. Python has placed everything.
 
-let made = 0;
-
 function sheet(model, svg) {
-  const hatch = hatched(node("defs", {}, svg), `minipar-flow-hatch-${made++}`, THEME.quiet);
+  const hatch = hatched(node("defs", {}, svg), THEME.quiet);
   const all = node("g", { class: "minipar-flow-all" }, svg);
   for (const shape of model.get("shapes")) {
     const style = `fill: ${colour(shape.fill)}; stroke: ${colour(shape.edge)}`;

@@ -85,6 +85,11 @@ def test_the_readout_is_a_live_region_that_holds_the_numbers(page):
     assert region.get_attribute("aria-live") == "polite" and "33 slots" in region.inner_text()
 
 
+def test_hatches_of_several_pictures_do_not_share_a_name(page):
+    names = page.page.evaluate("[...document.querySelectorAll('pattern[id]')].map(one => one.id)")
+    assert len(names) >= 2 and len(set(names)) == len(names)
+
+
 def test_drawings_carry_their_content_as_text(page):
     said = page.cell("cards").get_by_role("img").first.get_attribute("aria-label")
     assert "NVIDIA T4: too small alone 16.0 GB; 2 to serve, 10 to train" in said
