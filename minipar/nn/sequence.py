@@ -10,8 +10,6 @@ These are programs for `pool.run`: each rank calls them with its handle `w`. The
 "Reducing Activation Recomputation in Large Transformer Models" (arXiv:2205.05198), "sequence parallelism".
 """
 
-import statistics
-import time
 from typing import NamedTuple
 
 import torch
@@ -78,20 +76,6 @@ def attend_whole(tensors: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     out = full_attention(*leaves)
     (out * tensors[3]).sum().backward()
     return out.detach(), *(leaf.grad for leaf in leaves)
-
-
-def race(w, tensors: Tensor, name: str = "zigzag", rounds: int = 9) -> tuple[float, float]:
-    """Seconds, median of `rounds`: (full attention on this rank alone, ring attention of all ranks), same tensors."""
-    alone, together = [], []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        attend_whole(tensors)
-        alone.append(time.perf_counter() - started)
-        w.everyone.barrier()
-        started = time.perf_counter()
-        attend_in_ring(w, tensors, name)
-        together.append(time.perf_counter() - started)
-    return statistics.median(alone), statistics.median(together)
 
 
 def joined(parts) -> tuple[Tensor, ...]:

@@ -34,8 +34,3 @@ def test_a_ring_of_rows_equals_whole_attention_and_writes_down_its_work(pool):
         pairs = tuple(sum(met.pairs for met in part.seen) for part in parts)
         assert pairs == deal.work(deal.hands(name, 4, 32)).pairs
         assert tuple(part.positions for part in parts) == deal.hands(name, 4, 32)
-
-
-def test_a_race_times_one_process_and_the_ring_on_the_same_tensors(pool):
-    times = pool.run(sequence.race, torch.randn(4, 1, 1, 16, 4), rounds=2)
-    assert all(alone > 0 and together > 0 for alone, together in times)

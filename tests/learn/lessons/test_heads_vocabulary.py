@@ -64,7 +64,8 @@ def test_a_sum_without_twins_is_seen(notebook):
 
 
 def test_the_picture_says_its_bytes(notebook):
-    drawn = lesson.see(notebook["r"])
+    drawn, price = lesson.see(notebook["r"])
+    assert "one process" in price and "not worth slicing" in price
     assert drawn.title == "Three numbers a token instead of 8,000"
     assert str(drawn).endswith(
         "logits held a rank: gathered 41.0 MB, sliced 8.2 MB; bytes sent a rank: gathered 24.6 MB, sliced 4,608 B)"
