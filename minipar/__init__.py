@@ -15,7 +15,8 @@ _HOME = {
     "minipar.plan.actions": "Action B F I Op Overlap W",
     "minipar.plan.schedule": "Schedule schedule",
     "minipar.plan.schedules": (
-        "dualpipe_v gpipe interleaved_1f1b interleaved_zero_bubble looped_bfs naive one_f_one_b zb_h1 zb_h2 zb_v"
+        "dualpipe_v gpipe interleaved_1f1b interleaved_zero_bubble looped_bfs naive one_f_one_b v_half v_min "
+        "zb_h1 zb_h2 zb_v"
     ),
     "minipar.plan.search": "search",
     "minipar.plan.check": "Problem problems",

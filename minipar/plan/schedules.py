@@ -4,10 +4,12 @@ Every entry yields the program of one rank. Time runs to the right, ranks downwa
 slots here, its halves (I for the input's gradient, W for the weights') one each.
 """
 
+import functools
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from minipar.plan.actions import Action, B, F, I, Op, Overlap, W
+from minipar.plan.blocks import grow
 from minipar.plan.schedule import Schedule, require_positive, schedule
 
 
@@ -194,6 +196,38 @@ def _v_steps(down: int, up: int, rank: int, ranks: int, microbatches: int) -> It
     yield from [(up, W)] * rank + [(down, W)] * rank
 
 
+def v_half(ranks: int, microbatches: int) -> Schedule:
+    """ZB-V's placement in half of 1F1B's memory: forwards go down in steps of two slots, up in steps of one.
+
+    A microbatch is on its way for half as long as in ZB-V, so a rank holds (P+2)//2 microbatches of its two stages
+    at most. With F = I = W the longest rank idles about P/2M of its own span; the messages must be short. (Qi et al.,
+    2024, arXiv:2405.15362; the block is theirs, the rest grows from it in `blocks.grow`.)
+
+    P = 3, M = 2    0F0 0F1 ... ... ... 5F0 5I0 5F1 5I1 5W0 5W1 0I0 0W0 0I1 0W1
+                    ... 1F0 1F1 ... 4F0 ... 4F1 4I0 4W0 4I1 1I0 4W1 1I1 1W0 1W1
+                    ... ... 2F0 3F0 2F1 3F1 ... ... 3I0 2I0 3I1 2I1 3W0 2W0 3W1 2W1
+    """
+    require_positive(ranks=ranks, microbatches=microbatches)
+    down, up, apart = 2, 3 * ranks - 2, 3 * (ranks % 2 == 0)  # apart: no two of a rank may want one slot in six
+    block = [(down * r, up - r, up + 1 + apart + down * r, 2 * up + 2 + apart - r) for r in range(ranks)]
+    return Schedule("V-Half", grow(block, microbatches, cap=2 * ((ranks + 2) // 2)))
+
+
+def v_min(ranks: int, microbatches: int) -> Schedule:
+    """ZB-V's placement in about a third of 1F1B's memory: each microbatch goes down and up again without a stop.
+
+    No way through 2P stages and back is shorter, so none holds less: (P+4)//3 microbatches of two stages a rank. With
+    F = I = W the longest rank idles about 2P/3M of its own span (Qi et al., 2024, arXiv:2405.15362).
+
+    P = 2, M = 3    0F0 0F1 0F2 3F0 3I0 3W0 3F1 0I0 3I1 0W0 3W1 0I1 0W1 3F2 3I2 3W2 ... 0I2 0W2
+                    ... 1F0 2F0 1F1 2F1 2I0 1I0 2W0 1F2 2I1 1I1 1W0 2F2 2W1 1W1 2I2 1I2 2W2 1W2
+    """
+    require_positive(ranks=ranks, microbatches=microbatches)
+    way, apart = 2 * ranks, 2 * (ranks % 3 == 0)  # apart: as in V-Half
+    block = [(r, way - 1 - r, way + apart + r, 2 * way - 1 + apart - r) for r in range(ranks)]
+    return Schedule("V-Min", grow(block, microbatches, cap=2 * ((ranks + 4) // 3)))
+
+
 @schedule
 def dualpipe_v(rank, ranks, microbatches):
     """ZB-V's placement; in its middle a forward and a backward run at once, so that messages hide (DeepSeek, 2024).
@@ -250,6 +284,7 @@ looped_bfs.title = "Looped BFS"
 interleaved_1f1b.title = "interleaved 1F1B"
 interleaved_zero_bubble.title = "interleaved zero bubble"
 zb_h1.title, zb_h2.title, zb_v.title, dualpipe_v.title = "ZB-H1", "ZB-H2", "ZB-V", "DualPipeV"
+v_half.title, v_min.title = "V-Half", "V-Min"
 
 
 SIMPLE = {"gpipe": gpipe, "one_f_one_b": one_f_one_b}
@@ -259,4 +294,15 @@ CHUNKED = {
     "interleaved_zero_bubble": interleaved_zero_bubble,
 }
 OVERLAPPING = {"dualpipe_v": dualpipe_v}  # from 2P microbatches on
-CATALOGUE = {**SIMPLE, **CHUNKED, "zb_h1": zb_h1, "zb_h2": zb_h2, "zb_v": zb_v}
+V_SHAPED = {"zb_v": zb_v, "v_half": v_half, "v_min": v_min}
+FLAT = {**SIMPLE, "zb_h1": zb_h1, "zb_h2": zb_h2}  # one stage a rank
+CATALOGUE = {**FLAT, **CHUNKED, **V_SHAPED}
+
+
+def placed(placement: Sequence[int], microbatches: int) -> list[Schedule]:
+    """All of the catalogue whose stages lie on the ranks of `placement`."""
+    ranks = max(placement) + 1
+    chunks = len(placement) // ranks
+    builds = [functools.partial(build, chunks=chunks) for build in CHUNKED.values()] if chunks > 1 else FLAT.values()
+    builds = [*builds, *(V_SHAPED.values() if chunks == 2 else ())]
+    return [made for build in builds if (made := build(ranks, microbatches)).placement == tuple(placement)]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from minipar.plan.actions import B, F
 from minipar.plan.puzzle import Position, Refused, Rules, move
 from minipar.plan.schedule import Schedule
-from minipar.plan.schedules import CATALOGUE, CHUNKED
+from minipar.plan.schedules import placed
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,7 @@ def named(level: Level, position: Position) -> str:
 
 def recognised(position: Position) -> str:
     """The name of the catalogue's schedule that has this order; "" for none."""
-    rules = position.rules
-    chunks = len(rules.placement) // rules.ranks
-    for name, build in CATALOGUE.items():
-        if name in CHUNKED and chunks == 1:
-            continue
-        options = {"chunks": chunks} if name in CHUNKED else {}
-        try:
-            known = build(rules.ranks, rules.microbatches, **options)
-        except ValueError:  # made for other sizes
-            continue
+    for known in placed(position.rules.placement, position.rules.microbatches):
         if known.programs == position.programs:
             return known.name
     return ""

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from minipar.plan.actions import Action, B, F, I, W, keeps
 from minipar.plan.order import Deadlock
 from minipar.plan.schedule import Schedule, require_positive
-from minipar.plan.schedules import CATALOGUE, CHUNKED
+from minipar.plan.schedules import placed
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Trace
 
@@ -57,7 +57,7 @@ def search(ranks: int, microbatches: int, cost: Cost = SLOTS, memory_cap: int | 
     homes = _homes(ranks, chunks, placement)
     caps = _caps(ranks, memory_cap, homes, microbatches)
     orders = _orders(homes, caps, microbatches)
-    known = [s for s in _catalogue(ranks, microbatches, len(homes) // ranks) if s.placement == homes]
+    known = placed(homes, microbatches)
     walks = [] if orders else _walks(homes, ranks, microbatches, cost, caps)
     candidates = [_Candidate.of(s, cost, caps) for s in (*known, *orders, *walks)]
     best = min(filter(None, candidates), key=_Candidate.merit)
@@ -144,14 +144,6 @@ def _walks(homes, ranks: int, microbatches: int, cost: Cost, caps) -> Iterator[S
         programs = _Walk(homes, ranks, microbatches, cost, rule, last).programs()
         if programs is not None:
             yield Schedule("found", programs)
-
-
-def _catalogue(ranks: int, microbatches: int, chunks: int) -> Iterator[Schedule]:
-    for name, build in CATALOGUE.items():
-        if name not in CHUNKED:
-            yield build(ranks, microbatches)
-        elif chunks > 1:
-            yield build(ranks, microbatches, chunks=chunks)
 
 
 class _Rule(NamedTuple):
@@ -261,7 +253,7 @@ def _swapped(programs, rank: int, at: int):
 def _named(best: _Candidate, cost: Cost, caps, exhaustive: bool) -> Found:
     """With the catalogue's name where it is the same order, a whole backward being an I and a W side by side."""
     found = best.schedule
-    for known in _catalogue(found.ranks, found.microbatches, found.stages // found.ranks):
+    for known in placed(found.placement, found.microbatches):
         same = _Candidate.of(known, cost, caps)
         if same is not None and same.merit() <= best.merit() and _halves(known) == _halves(found):
             return Found(known, same.trace, known.name, exhaustive)

@@ -8,7 +8,7 @@ import pytest
 import minipar
 from minipar import Cost, Schedule, lower, predict, problems, walk
 from minipar.plan.actions import I, Recv, Send
-from minipar.plan.schedules import CATALOGUE, CHUNKED, SIMPLE
+from minipar.plan.schedules import CATALOGUE, CHUNKED, SIMPLE, V_SHAPED
 
 SIZES = list(product(range(1, 7), range(1, 14)))
 LARGE = list(product(range(1, 9), range(1, 25)))
@@ -101,6 +101,20 @@ def test_a_split_backward_fills_the_gaps():
         assert h1.peak_in_flight[0] == p and max(h1.peak_in_flight) == p
         assert max(h2.peak_in_flight) == 2 * p - 1
         assert max(v.peak_in_flight) == 2 * p  # half stages: one share of a microbatch less than 1F1B at most
+
+
+def test_a_shorter_way_needs_less_memory():
+    """Qi et al., 2024, F = I = W: V-Half holds (P + 2)//2 microbatches and idles near P/2M, V-Min (P + 4)//3, 2P/3M."""
+    for p in range(2, 13):
+        for m in (2 * p, 4 * p, 8 * p):
+            v, half, least = (predict(build(p, m), Cost(F=1, B=2)) for build in V_SHAPED.values())
+            peaks = [max(t.peak_in_flight) for t in (v, half, least)]  # of half a rank's layers each
+            assert peaks == [2 * p, 2 * ((p + 2) // 2), 2 * ((p + 4) // 3)]
+            spans = [max(t.span(r) for r in range(p)) for t in (v, half, least)]
+            assert spans == sorted(spans) and spans[0] == 6 * m
+            assert half.span_bubble <= p / (2 * m) and least.span_bubble <= 2 * p / (3 * m)
+            plain = predict(minipar.one_f_one_b(p, m), Cost(F=2, B=4))
+            assert spans[2] <= max(plain.span(r) for r in range(p))
 
 
 def test_activations_held():

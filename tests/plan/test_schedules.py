@@ -32,6 +32,8 @@ def staircase(schedule):
         (minipar.zb_h1(3, 4), schedules.zb_h1),
         (minipar.zb_h2(2, 4), schedules.zb_h2),
         (minipar.zb_v(2, 3), schedules.zb_v),
+        (minipar.v_half(3, 2), schedules.v_half),
+        (minipar.v_min(2, 3), schedules.v_min),
     ],
     ids=lambda given: getattr(given, "name", "builder"),
 )

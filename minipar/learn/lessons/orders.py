@@ -16,7 +16,7 @@ from minipar.learn.verdict import Verdict, call, not_yet
 from minipar.plan.actions import B, F
 from minipar.plan.check import problems
 from minipar.plan.schedule import Schedule, schedule
-from minipar.plan.schedules import CATALOGUE
+from minipar.plan.schedules import placed
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Trace
 
@@ -147,10 +147,8 @@ def longest_wait(trace: Trace) -> str:
 
 def recognised(made: Schedule) -> str:
     """The catalogue's name of this order, or nothing."""
-    for build in CATALOGUE.values():
-        if build(ranks=made.ranks, microbatches=made.microbatches).programs == made.programs:
-            return build.title
-    return ""
+    known = (each for each in placed(made.placement, made.microbatches) if each.programs == made.programs)
+    return next((each.name for each in known), "")
 
 
 def first_failure(work: Any, sizes: Sequence[tuple[int, int]], examine: Callable[[Attempt], str]) -> Verdict | None:
