@@ -13,6 +13,8 @@ import time
 
 import minipar
 
+SIZES = ((32, 256, None), (64, 1024, 1.0), (256, 2048, 5.0))  # ranks, microbatches, seconds aimed at
+
 
 def median(call, runs: int) -> float:
     """Median wall time in seconds, after one run that does not count."""
@@ -49,13 +51,19 @@ def main() -> None:
     print(f"python {sys.version.split()[0]}; medians\n")
     print(f"import minipar                                {import_time('minipar'):8.3f} s   (aim: 0.1 s)")
     print(f"import torch, for scale                       {import_time('torch'):8.3f} s\n")
+    print(f"{'predict':8}{'actions':>12}{'minipar':>11}{'per action':>14}{'torch':>11}   ratio   aim")
     for build in (minipar.gpipe, minipar.one_f_one_b):
-        large = build(ranks=64, microbatches=1024)
-        ours = median(lambda schedule=large: minipar.predict(schedule), 5)
-        print(f"predict, {large.name:5} 64 x 1024 = {large.actions:,} actions {ours:8.3f} s   (aim: 1 s)")
-        if build is minipar.gpipe:
-            theirs = median(torch_simulation(64, 1024), 5)
-            print(f"torch's simulation of the same                {theirs:8.3f} s   ratio {ours / theirs:.2f}")
+        for ranks, microbatches, aim in SIZES:
+            schedule = build(ranks, microbatches)
+            ours = median(lambda schedule=schedule: minipar.predict(schedule), 3)
+            row = f"{schedule.name:8}{schedule.actions:12,}{ours:9.3f} s{ours / schedule.actions * 1e6:11.2f} us"
+            if build is minipar.gpipe:
+                theirs = median(torch_simulation(ranks, microbatches), 3)
+                row += f"{theirs:9.3f} s{ours / theirs:8.2f}"
+            else:
+                row += f"{'':>19}"
+            met = "" if aim is None else f"{aim:g} s: {'yes' if ours <= aim else 'MISSED'}"
+            print(f"{row}   {met}".rstrip(), flush=True)
 
 
 if __name__ == "__main__":

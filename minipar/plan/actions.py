@@ -111,6 +111,9 @@ class Kind(enum.Enum):
     __hash__ = object.__hash__
 
 
+ACTIVATION, GRADIENT, WEIGHT_GRADIENT = Kind  # a name of the module is found ten times faster than a member
+
+
 class Value(NamedTuple):
     """Something an action makes and another needs: the activation of stage 2 for microbatch 0, for example."""
 
@@ -145,13 +148,13 @@ def reads(action: Action | Overlap, last_stage: int) -> tuple[Value, ...]:
         return reads(action.forward, last_stage) + reads(action.backward, last_stage)
     stage, op, microbatch = action
     if op is F:
-        return (Value(Kind.ACTIVATION, stage - 1, microbatch),) if stage else ()
-    own = Value(Kind.ACTIVATION, stage, microbatch)
+        return (Value(ACTIVATION, stage - 1, microbatch),) if stage else ()
+    own = Value(ACTIVATION, stage, microbatch)
     if op is W:
-        return (own, Value(Kind.GRADIENT, stage, microbatch))
+        return (own, Value(GRADIENT, stage, microbatch))
     if stage == last_stage:
         return (own,)
-    return (own, Value(Kind.GRADIENT, stage + 1, microbatch))
+    return (own, Value(GRADIENT, stage + 1, microbatch))
 
 
 def makes(action: Action | Overlap) -> tuple[Value, ...]:
@@ -160,12 +163,12 @@ def makes(action: Action | Overlap) -> tuple[Value, ...]:
         return makes(action.forward) + makes(action.backward)
     stage, op, microbatch = action
     if op is F:
-        return (Value(Kind.ACTIVATION, stage, microbatch),)
+        return (Value(ACTIVATION, stage, microbatch),)
     if op is I:
-        return (Value(Kind.GRADIENT, stage, microbatch),)
+        return (Value(GRADIENT, stage, microbatch),)
     if op is W:
-        return (Value(Kind.WEIGHT_GRADIENT, stage, microbatch),)
-    return (Value(Kind.GRADIENT, stage, microbatch), Value(Kind.WEIGHT_GRADIENT, stage, microbatch))
+        return (Value(WEIGHT_GRADIENT, stage, microbatch),)
+    return (Value(GRADIENT, stage, microbatch), Value(WEIGHT_GRADIENT, stage, microbatch))
 
 
 def keeps(action: Action) -> int:

@@ -34,27 +34,35 @@ class Deadlock(Exception):
 
 
 @dataclass
-class _Walk:
+class Walk:
     """The state of one walk: where each rank stands, what exists, who waits for what.
 
     In a plan a value is everywhere once it is made. Once lowered it is where it was made or received, and on its way
-    in between, so its key says where.
+    in between, so its key says where. ``mark``: what the user of a walk last said of a step; it stands beside all that
+    the step made, and comes back with each step that reads it.
     """
 
     programs: Sequence[Sequence[Step]]
-    last_stage: int
-    unbuffered: bool
-    lowered: bool
+    unbuffered: bool = False
+    mark: object = None
     position: list[int] = field(init=False)
-    exists: set = field(default_factory=set)
+    exists: dict = field(default_factory=dict)  # value -> its mark
     waiting: dict = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self):
         self.position = [0] * len(self.programs)
+        self.last_stage, self.lowered = -1, self.unbuffered
+        for program in self.programs:
+            for step in program:
+                if type(step) is Action:
+                    self.last_stage = max(self.last_stage, step.stage)
+                elif type(step) is Overlap:
+                    self.last_stage = max(self.last_stage, step.forward.stage, step.backward.stage)
+                else:
+                    self.lowered = True
 
     def needs(self, rank: int, step: Step):
-        if not self.lowered:
-            return reads(step, self.last_stage)
+        """What a step of lowered programs must find."""
         if isinstance(step, Recv):
             return ((step.value, step.peer, rank),)
         values = (step.value,) if isinstance(step, Send) else reads(step, self.last_stage)
@@ -64,15 +72,16 @@ class _Walk:
         return needs
 
     def gives(self, rank: int, step: Step):
-        if not self.lowered:
-            return makes(step)
+        """What a step of lowered programs leaves, and where."""
         if isinstance(step, Send):
             return ((step.value, rank, step.peer),)
         values = (step.value,) if isinstance(step, Recv) else makes(step)
         return [(value, rank) for value in values]
 
-    def run(self) -> Iterator[tuple[int, Step, Sequence, Sequence]]:
+    def run(self) -> Iterator[tuple[int, Step, list]]:
+        """``(rank, step, marks of what it reads)`` for all steps; Deadlock after the last one that could run."""
         exists, waiting, position, needs, gives = self.exists, self.waiting, self.position, self.needs, self.gives
+        last_stage, lowered, unbuffered = self.last_stage, self.lowered, self.unbuffered
         ready = list(range(len(self.programs)))[::-1]
         asked: dict = {}  # rank -> what the step it waits at needs: looked up once, however often it is woken
         while ready:
@@ -80,20 +89,22 @@ class _Walk:
             program = self.programs[rank]
             for at in range(position[rank], len(program)):
                 step = program[at]
-                if self.unbuffered:  # a send may start once its receiver has come to the receive
-                    exists.add(("arrived", rank, step))
+                if unbuffered:  # a send may start once its receiver has come to the receive
+                    exists["arrived", rank, step] = None
                     ready += waiting.pop(("arrived", rank, step), ())
-                needed = asked.pop(rank, None) or needs(rank, step)
+                needed = asked.pop(rank, None) or (needs(rank, step) if lowered else reads(step, last_stage))
+                found = []
                 for need in needed:
                     if need not in exists:
                         asked[rank] = needed
                         break
+                    found.append(exists[need])
                 else:
                     position[rank] = at + 1
-                    given_now = gives(rank, step)
-                    yield rank, step, needed, given_now
-                    for given in given_now:
-                        exists.add(given)
+                    yield rank, step, found
+                    mark = self.mark
+                    for given in gives(rank, step) if lowered else makes(step):
+                        exists[given] = mark
                         if given in waiting:
                             ready += waiting.pop(given)
                     continue
@@ -106,7 +117,8 @@ class _Walk:
         for rank, program in enumerate(self.programs):
             at = self.position[rank]
             if at < len(program):
-                lack = next(need for need in self.needs(rank, program[at]) if need not in self.exists)
+                needs = self.needs(rank, program[at]) if self.lowered else reads(program[at], self.last_stage)
+                lack = next(need for need in needs if need not in self.exists)
                 what = lack if isinstance(lack, Value) else lack[2] if lack[0] == "arrived" else lack[0]
                 yield Stuck(rank, at, program[at], what)
 
@@ -117,21 +129,7 @@ def walk(programs: Sequence[Sequence[Step]], *, unbuffered: bool = False) -> Ite
     ``unbuffered=True`` makes a send last until its receive begins; it has a meaning only in lowered programs.
     Raises :class:`Deadlock`, after the last step that could run, when the programs cannot all end.
     """
-    return ((rank, step) for rank, step, _, _ in walk_values(programs, unbuffered=unbuffered))
-
-
-def walk_values(programs: Sequence[Sequence[Step]], *, unbuffered: bool = False):
-    """As :func:`walk`, with what each step reads and makes: ``(rank, step, needs, gives)``."""
-    last_stage, lowered = -1, unbuffered
-    for program in programs:
-        for step in program:
-            if type(step) is Action:
-                last_stage = max(last_stage, step.stage)
-            elif type(step) is Overlap:
-                last_stage = max(last_stage, step.forward.stage, step.backward.stage)
-            else:
-                lowered = True
-    return _Walk(programs, last_stage, unbuffered, lowered).run()
+    return ((rank, step) for rank, step, _ in Walk(programs, unbuffered).run())
 
 
 def explain(deadlock: Deadlock) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from minipar.plan.actions import Action, Op, Overlap, halves, keeps
-from minipar.plan.order import walk_values
+from minipar.plan.order import Walk
 from minipar.plan.schedule import Schedule
 from minipar.plan.trace import OVERLAPPED, Sample, Span, Trace
 
@@ -119,30 +119,27 @@ def _uncollected():
 
 def _spans(schedule: Schedule, cost: Cost) -> list[Span]:
     hop, spans = cost.hop, []
-    made: dict = {}  # value -> (end of its maker, rank)
     free = [0.0] * schedule.ranks
-    price = {(stage, op): cost.duration(Action(stage, op, 0)) for stage, op in _kinds(schedule)}
-    for rank, action, needs, gives in walk_values(schedule.programs):
+    kinds = {(half.op, half.stage) for program in schedule.programs for step in program for half in halves(step)}
+    price = {kind: cost.duration(Action(kind[1], kind[0], 0)) for kind in kinds}
+    walk = Walk(schedule.programs)  # its marks: (end of the maker, its rank)
+    for rank, action, found in walk.run():
         start = free[rank]
-        for value in needs:
-            there, maker = made[value]
+        for there, maker in found:
             if maker != rank:
                 there += hop
             if there > start:
                 start = there
-        pair = type(action) is Overlap
-        free[rank] = end = start + (cost.duration(action) if pair else price[action.stage, action.op])
-        for value in gives:
-            made[value] = (end, rank)
-        if pair:
+        if type(action) is Overlap:
+            end = start + cost.duration(action)
             spans += [Span(rank, half, start, end, OVERLAPPED) for half in action]
         else:
+            stage, op, _ = action
+            end = start + price[op, stage]
             spans.append(Span(rank, action, start, end))
+        free[rank] = end
+        walk.mark = (end, rank)
     return spans
-
-
-def _kinds(schedule: Schedule):
-    return {(half.stage, half.op) for program in schedule.programs for step in program for half in halves(step)}
 
 
 def _ledger(trace: Trace, cost: Cost) -> tuple[tuple[Sample, ...], ...]:
