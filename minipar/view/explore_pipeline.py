@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable
 
 from minipar.plan.schedule import Schedule
-from minipar.plan.schedules import SIMPLE, naive
+from minipar.plan.schedules import CATALOGUE, SIMPLE, naive
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Trace
 from minipar.view import controls
@@ -68,7 +68,9 @@ class Pipeline(Explorer):
         return state
 
     def compute(self, state) -> Trace:
-        return predict(self.build(state), Cost(F=state.F, B=state.B, hop=state.hop))
+        schedule = self.build(state)
+        chunks = max(1, schedule.stages // schedule.ranks)  # a rank has the same layers, in however many stages
+        return predict(schedule, Cost(F=state.F / chunks, B=state.B / chunks, hop=state.hop))
 
     def build(self, state) -> Schedule:
         """The schedule itself; the naive one takes the batch whole, so it has no number of microbatches."""
@@ -113,17 +115,20 @@ def short_list(numbers) -> str:
 def pipeline(schedule="gpipe", ranks=4, microbatches=8, F=1.0, B=2.0, hop=0.0, task=None) -> Pipeline:
     """An explorer of pipeline schedules.
 
-    schedule: "gpipe", "one_f_one_b", "naive", or a builder of your own (a function decorated with `minipar.schedule`).
-    F, B, hop: durations in slots. task: a sentence, or one or several `Task`.
+    schedule: "gpipe", "one_f_one_b", "naive", another name of the catalogue ("zb_v"; then all of it can be chosen), or
+    a builder of your own (a function decorated with `minipar.schedule`).
+    F, B: what one microbatch takes on a rank, all its stages together, in slots; hop: what a message adds. task: a
+    sentence, or one or several `Task`.
     """
     builders = {**SIMPLE, "naive": whole_batch}
     if callable(schedule):
         name = getattr(schedule, "title", None) or schedule.__name__
         builders, schedule = {name: schedule, **builders}, name
+    elif schedule not in builders and schedule in CATALOGUE:
+        builders = {**builders, **CATALOGUE}
     if schedule not in builders:
-        raise ValueError(
-            f"There is no schedule {schedule!r}; there are {', '.join(builders)}, or a builder of your own."
-        )
+        names = ", ".join({**builders, **CATALOGUE})
+        raise ValueError(f"There is no schedule {schedule!r}; there are {names}, or a builder of your own.")
     state = PipelineState(schedule, ranks, microbatches, float(F), float(B), float(hop))
     return Pipeline(state, builders, task)
 

@@ -62,6 +62,16 @@ def test_pipeline_takes_a_builder_of_ones_own():
     )
 
 
+def test_pipeline_offers_the_whole_catalogue_to_whoever_names_more_of_it():
+    ex = explore.pipeline("zb_v")
+    assert repr(ex) == (
+        "Pipeline(zb_v, ranks=4, microbatches=8, T = 25.5 slots, idle 5.9 % of all, peak 8 8 8 8)"
+    )  # stages half as large, so half as long
+    for name in minipar.plan.schedules.CATALOGUE:
+        assert ex.set(schedule=name).trace.busy(0) == 24
+    assert "v_min" not in explore.pipeline().builders
+
+
 def test_pipeline_task_is_met_at_the_smallest_m_alone():
     ex = explore.pipeline(task=explore.idle_below(0.10, ranks=4))
     assert ex.asked.tasks[0][0] == "Find the smallest M with less than 10 % idle on 4 ranks."
