@@ -60,7 +60,7 @@ def _join(name: str, slices: Sequence[Tensor], cut: Cut | None) -> Tensor:
     shape = list(slices[0].shape)
     shape[cut.dim] = cut.size
     whole = slices[0].new_empty(shape)
-    for rank, (part, slice_) in enumerate(zip(cut.parts, slices, strict=True)):
+    for rank, (part, slice_) in reversed(list(enumerate(zip(cut.parts, slices, strict=True)))):  # the first copy stays
         _require(name, slice_.shape, cut, len(part), f"rank {rank}'s slice")
         whole.narrow(cut.dim, part.start, len(part)).copy_(slice_.detach())
     return whole

@@ -51,10 +51,13 @@ const THEME = {
 };
 const colour = (name) => THEME[name] || name || "none";
 
-// Slanted lines of one colour to fill shapes with; answers the pattern's address. Each widget has a script of its own
-// and ids are the whole page's, so a count would give two pictures the same one.
+// An id that no other picture has: each widget has a script of its own and ids are the whole page's, so a count would
+// give two pictures the same one.
+const own = (name) => `minipar-${name}-${Math.random().toString(36).slice(2)}`;
+
+// Slanted lines of one colour to fill shapes with; answers the pattern's address.
 function hatched(defs, stroke) {
-  const id = `minipar-hatch-${Math.random().toString(36).slice(2)}`;
+  const id = own("hatch");
   const look = { id, width: 9, height: 9, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" };
   node("line", { x1: 0, x2: 0, y1: 0, y2: 9, "stroke-width": 3, style: `stroke: ${stroke}` }, node("pattern", look, defs));
   return `url(#${id})`;

@@ -23,9 +23,9 @@ function draw(model, box) {
     node("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, svg, text);
   }
   node("text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, svg, "size of the message");
-  const frame = node("clipPath", { id: "minipar-curve-frame" }, node("defs", {}, svg));
+  const id = own("curve-frame"), frame = node("clipPath", { id }, node("defs", {}, svg));
   node("rect", { x: left, y: top, width: width - left - right, height: height - top - bottom }, frame);
-  const inside = node("g", { "clip-path": "url(#minipar-curve-frame)" }, svg);
+  const inside = node("g", { "clip-path": `url(#${id})` }, svg);
   let key = left;
   for (const line of lines) {
     const path = line.xy.map(([a, b]) => `${x(a).toFixed(1)},${y(b).toFixed(1)}`).join(" ");

@@ -42,7 +42,8 @@ function draw(model, el) {
   el.replaceChildren();
   const svg = node("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", class: "minipar-ring" }, el);
   svg.setAttribute("aria-label", model.get("name"));
-  const head = node("marker", { id: "minipar-ring-head", viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 7, markerHeight: 7, orient: "auto" }, node("defs", {}, svg));
+  const id = own("ring-head");
+  const head = node("marker", { id, viewBox: "0 0 10 10", refX: 9, refY: 5, markerWidth: 7, markerHeight: 7, orient: "auto" }, node("defs", {}, svg));
   node("path", { d: "M0 0L10 5L0 10z", class: "minipar-ring-head" }, head);
   const place = boxes.map(({ x, y }) => ({
     x: width / 2 + x * (width / 2 - w / 2 - 4), y: height / 2 + y * (height / 2 - h / 2 - 2), w, h,
@@ -51,7 +52,7 @@ function draw(model, el) {
     const from = edge({ ...place[arrow.from], w: w + 10, h: h + 6 }, place[arrow.to]);
     const to = edge({ ...place[arrow.to], w: w + 10, h: h + 6 }, place[arrow.from]);
     const side = many === 2 ? (arrow.from ? 40 : -40) : 0;  // two ranks: there and back side by side
-    node("line", { x1: from.x + side, y1: from.y, x2: to.x + side, y2: to.y, class: "minipar-ring-arrow", "marker-end": "url(#minipar-ring-head)" }, svg);
+    node("line", { x1: from.x + side, y1: from.y, x2: to.x + side, y2: to.y, class: "minipar-ring-arrow", "marker-end": `url(#${id})` }, svg);
     const x = (from.x + to.x) / 2 + side, y = (from.y + to.y) / 2;
     node("rect", { x: x - 29, y: y - 12, width: 58, height: 24, rx: 3, fill: arrow.fill, class: "minipar-ring-tile" }, svg);
     onFill(svg, x, y + 4, "minipar-ring-in", arrow.text);
