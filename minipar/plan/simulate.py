@@ -99,14 +99,14 @@ def predict(schedule: Schedule, cost: Cost = Cost()) -> Trace:
 
     Actions with no one to make what they read (a missing forward) count as stuck too; ``problems`` says more.
     """
-    with _uncollected():
+    with uncollected():
         spans = tuple(_spans(schedule, cost))
     trace = Trace(schedule.name, spans, schedule.ranks, unit=cost.unit, hop=cost.hop)
     return replace(trace, ledger=_ledger(trace, cost)) if cost.activation_bytes else trace
 
 
 @contextlib.contextmanager
-def _uncollected():
+def uncollected():
     """No search for cycles meanwhile: hundreds of thousands of tuples are made, and none can be part of one."""
     searching = gc.isenabled()
     gc.disable()

@@ -14,6 +14,7 @@ import sys
 from array import array
 
 from minipar.plan.actions import Action
+from minipar.plan.simulate import uncollected
 from minipar.view.panel import Panel, Strip
 from minipar.view.rectangles import Rectangle, needs, rectangles
 from minipar.view.theme import PALETTE, Kind, darker
@@ -38,7 +39,8 @@ def palette() -> dict:
 def pack(panels: list[Panel], floats: array | None = None) -> tuple[list[dict], bytes]:
     """(what each panel says, all numbers of all panels)."""
     floats = array("f") if floats is None else floats
-    heads = [_panel(panel, floats) for panel in panels]
+    with uncollected():  # a search for cycles goes through all that the kernel holds, while a slider waits
+        heads = [_panel(panel, floats) for panel in panels]
     if sys.byteorder == "big":
         floats.byteswap()
     return heads, floats.tobytes()
@@ -48,7 +50,7 @@ def _panel(panel: Panel, floats: array) -> dict:
     trace = panel.trace
     bars = rectangles(trace)
     names: dict[str, int] = {}
-    floats.extend([number for bar in bars for number in _numbers(bar, names)])
+    floats.fromlist([number for bar in bars for number in _numbers(bar, names)])
     pairs = needs(trace, bars) if len(bars) <= FEW else []
     floats.extend([bar for pair in pairs for bar in pair])
     for message in trace.messages:
@@ -100,7 +102,7 @@ def _strip(panel: Panel, floats: array) -> dict | None:
     rows = []
     for steps in panel.steps:
         rows.append(len(steps))
-        floats.extend([number for step in steps for number in step])
+        floats.fromlist([number for step in steps for number in step])
     return {
         "title": panel.strip_title,
         "counts": panel.strip.counts,
@@ -116,5 +118,3 @@ def _strip(panel: Panel, floats: array) -> dict | None:
 def describe(head: dict) -> str:
     """The summary of a panel with its title: what a screen reader says about the whole picture."""
     return f"{head['title']}. {head['origin']}. {head['readings'][0]}"
-
-

@@ -10,7 +10,7 @@ import enum
 import functools
 from dataclasses import dataclass
 
-from minipar.plan.actions import Op, keeps
+from minipar.plan.actions import Op, W, keeps
 from minipar.plan.trace import MEMORY_KINDS, Trace
 from minipar.view import words
 
@@ -122,7 +122,7 @@ class Panel:
     @functools.cached_property
     def halved(self) -> bool:
         """Whether some backward of the trace is in two halves: then a strip shows what waits for I and what for W."""
-        return any(span.what.op is Op.W for span in self.trace.actions())
+        return any(span.what.op is W for span in self.trace.actions())
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
@@ -136,10 +136,14 @@ class Panel:
     def steps(self) -> list[list[tuple[float, ...]]]:
         """For each rank, (time, one number for each of ``names``): from then on that much is held; in order of time."""
         start, ranks = self.trace.start, range(self.trace.ranks)
+        each = self.trace.ranks / self.trace.stages if self.strip is Strip.SHARES else 1
+        if self.strip.counts and self.halved:
+            rows = (halves(self.trace, rank) for rank in ranks)
+            return [[(time - start, whole * each, parked * each) for time, whole, parked in row] for row in rows]
         if self.strip.counts:
-            each = self.trace.ranks / self.trace.stages if self.strip is Strip.SHARES else 1
-            held = [halves(self.trace, rank) if self.halved else self.trace.in_flight(rank) for rank in ranks]
-            return [[(time - start, *(count * each for count in counts)) for time, *counts in row] for row in held]
+            rows = [self.trace.in_flight(rank) for rank in ranks]
+            as_they_are = start == 0 and each == 1
+            return rows if as_they_are else [[(time - start, count * each) for time, count in row] for row in rows]
         return [
             [(time - start, *(held.get(kind, 0) for kind in self.names)) for time, held in self.trace.memory(rank)]
             for rank in ranks

@@ -13,6 +13,7 @@ lies in lane 1, in the lower part of the row.
 
 import bisect
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import NamedTuple
 
 from minipar.plan.actions import Action, B, Op, Recv, Send, makes, reads
@@ -101,11 +102,15 @@ def _bars(trace: Trace) -> list[Rectangle]:
     origin = trace.start
     bars = []
     only_actions = True
-    for rank, what, start, end, note in sorted(trace.spans, key=lambda span: (span.rank, span.start, -span.end)):
+    letters = {op: op.name for op in Op}  # asking each of ten thousand bars for the name takes longer
+    spans = sorted(trace.spans, key=attrgetter("end"), reverse=True)  # three sorts by one number each: half the time
+    spans.sort(key=attrgetter("start"))
+    spans.sort(key=attrgetter("rank"))
+    for rank, what, start, end, note in spans:
         if isinstance(what, Action):  # the common case, kept short: a thousand of them are packed while a slider moves
             stage, op, microbatch = what
-            label = f"{stage}{op.name}{microbatch}" if several else f"{op.name}{microbatch}"
-            lane = int(note == OVERLAPPED and op is B)  # a pair at once: the backward lies on the lower edge
+            label = f"{stage}{letters[op]}{microbatch}" if several else f"{letters[op]}{microbatch}"
+            lane = 1 if note == OVERLAPPED and op is B else 0  # a pair at once: the backward lies on the lower edge
             bars.append(Rectangle(rank, start - origin, end - origin, OPS[op], label, "", what, lane, note))
             continue
         if pipeline and _waits(what):

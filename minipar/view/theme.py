@@ -30,6 +30,8 @@ class Kind(enum.Enum):
     WAIT = "waiting"
     IDLE = "idle"
 
+    __hash__ = object.__hash__  # a member is itself; Enum's own hash costs a Python call per look-up
+
 
 class Paint(NamedTuple):
     """How one kind is drawn: the fill, the colour of letters on it, and the letter of its bars ("" for none)."""

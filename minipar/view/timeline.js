@@ -426,10 +426,12 @@ function drawStrips(scene, panel, here) {
   const strip = panel.strip, top = scene.top * HEADROOM;
   here.strips.forEach((box, rank) => {
     const y = (value) => box.y + box.h - (value / top) * (box.h - 2);
-    const steps = panel.steps[rank];
-    const high = new Float32Array(steps.rows);
-    strip.names.forEach((name, column) => area(scene, steps, column + 1, high, x, y, paintOf(scene, name), panel));
-    if (strip.counts && (box.h - 2) / top >= 2.5) units(scene, steps, x, y, panel);
+    const steps = panel.steps[rank], { rows, width, at } = steps;
+    const until = Math.max(panel.end, at[(rows - 1) * width] || 0);
+    const edges = Array.from({ length: rows + 1 }, (_, i) => x(i < rows ? Math.max(at[i * width], 0) : until));
+    const high = new Float32Array(rows);
+    strip.names.forEach((name, column) => area(scene, steps, column + 1, high, edges, y, paintOf(scene, name)));
+    if (strip.counts && (box.h - 2) / top >= 2.5) units(scene, high, edges, y);
     ctx.strokeStyle = theme.hatch;
     ctx.lineWidth = 1;
     ctx.beginPath();
@@ -437,7 +439,7 @@ function drawStrips(scene, panel, here) {
     ctx.lineTo(x(panel.end), box.y + box.h + 0.5);
     ctx.stroke();
     if (strip.cap === null) return;
-    over(scene, steps, high, x, y, panel);
+    over(scene, high, strip.cap, edges, y);
     dashed(scene, y(strip.cap));
   });
 }
@@ -445,55 +447,52 @@ function drawStrips(scene, panel, here) {
 const paintOf = ({ colours }, name) => colours.memory[name] || colours.memory.parameter;
 
 /** One layer of the stack; `high` carries the upper edge of the layers below and is raised in place. */
-function area({ ctx }, steps, column, high, x, y, paint, panel) {
-  const { rows, width, at } = steps;
-  const until = (i) => x(i + 1 < rows ? at[(i + 1) * width] : panel.end);
+function area({ ctx }, { rows, width, at }, column, high, edges, y, paint) {
+  const low = high.slice();
+  for (let i = 0; i < rows; i++) high[i] += at[i * width + column];
   ctx.fillStyle = paint.fill;
+  fillBetween(ctx, low, high, edges, y);
   ctx.strokeStyle = paint.edge;
   ctx.lineWidth = 1;
   ctx.beginPath();
-  const edge = [];
   for (let i = 0; i < rows; i++) {
-    const value = at[i * width + column];
-    const from = x(Math.max(at[i * width], 0)), to = until(i);
-    const tall = y(high[i]) - y(high[i] + value);
-    if (value > 0 && to > from) ctx.rect(from, y(high[i] + value), to - from, tall);
-    high[i] += value;
-    if (tall >= 1.5) edge.push([from, to, y(high[i])]);
+    if (y(low[i]) - y(high[i]) < 1.5) continue;
+    ctx.moveTo(edges[i], y(high[i]));
+    ctx.lineTo(edges[i + 1], y(high[i]));
   }
-  ctx.fill();
-  ctx.beginPath();
-  for (const [from, to, upper] of edge) { ctx.moveTo(from, upper); ctx.lineTo(to, upper); }
   ctx.stroke();
 }
 
 /** What stands above the cap, in the cap's colour. */
-function over({ ctx, theme }, steps, high, x, y, panel) {
-  const { rows, width, at } = steps, cap = panel.strip.cap;
+function over({ ctx, theme }, high, cap, edges, y) {
   ctx.fillStyle = theme.cap;
   ctx.globalAlpha = 0.8;
-  ctx.beginPath();
-  for (let i = 0; i < rows; i++) {
-    if (high[i] <= cap) continue;
-    const from = x(Math.max(at[i * width], 0)), to = x(i + 1 < rows ? at[(i + 1) * width] : panel.end);
-    ctx.rect(from, y(high[i]), to - from, y(cap) - y(high[i]));
-  }
-  ctx.fill();
+  fillBetween(ctx, high.map(() => cap), high.map((held) => Math.max(held, cap)), edges, y);
   ctx.globalAlpha = 1;
 }
 
-function units({ ctx, theme }, steps, x, y, panel) {
-  const { rows, width, at } = steps;
+/** One staircase, there and back. A path of thousands of rectangles takes a browser far longer: every line of pixels
+ *  would cross the sides of all of them, while it crosses this outline only where the height changes. */
+function fillBetween(ctx, low, high, edges, y) {
+  ctx.beginPath();
+  for (let i = 0; i < high.length; i++) { ctx.lineTo(edges[i], y(high[i])); ctx.lineTo(edges[i + 1], y(high[i])); }
+  for (let i = low.length - 1; i >= 0; i--) { ctx.lineTo(edges[i + 1], y(low[i])); ctx.lineTo(edges[i], y(low[i])); }
+  ctx.fill();
+}
+
+/** A line under each microbatch that lies on another, as long as both stay. */
+function units({ ctx, theme, top }, high, edges, y) {
   ctx.strokeStyle = theme.paper;
   ctx.globalAlpha = 0.55;
   ctx.lineWidth = 1;
   ctx.beginPath();
-  for (let i = 0; i < rows; i++) {
-    const from = x(at[i * width]), to = x(i + 1 < rows ? at[(i + 1) * width] : panel.end);
-    let held = 0;
-    for (let column = 1; column < width; column++) held += at[i * width + column];
-    for (let unit = 1; unit < held; unit++) { ctx.moveTo(from, y(unit)); ctx.lineTo(to, y(unit)); }
-  }
+  for (let unit = 1; unit < top; unit++)
+    for (let i = 0; i < high.length; i++) {
+      if (high[i] <= unit) continue;
+      ctx.moveTo(edges[i], y(unit));
+      while (high[i + 1] > unit) i++;
+      ctx.lineTo(edges[i + 1], y(unit));
+    }
   ctx.stroke();
   ctx.globalAlpha = 1;
 }

@@ -149,6 +149,32 @@ def test_pointing_at_a_strip_says_what_is_held(picture, notebook_page):
     one.says("microbatches in flight (peak 8).")
 
 
+def test_a_strip_is_as_high_as_what_is_held(picture):
+    two = picture("two")  # GPipe above, cap 6: rank 0 holds three from 2, eight from 7 to 19, and one to the end
+    early, over, under, last = two.canvas.evaluate(
+        """node => { const { left, right, strips } = node.minipar, ratio = node.width / node.clientWidth;
+          const at = (slot, up) => [...node.getContext('2d').getImageData(
+            (left + (right - left) * slot / 33) * ratio, (strips[0] - up) * ratio, 1, 1).data].slice(0, 3);
+          return [at(2.5, 10), at(10.5, 10), at(10.5, -10), at(32.5, -12)]; }"""
+    )
+    assert early == [255, 255, 255], "paper"
+    assert over[0] > over[2] + 50, "the colour of the cap"
+    assert under[2] > under[0] + 50 and last[2] > last[0] + 50, "the colour of what is held"
+
+
+def test_a_strip_is_one_outline_however_many_steps_it_has(picture, notebook_page):
+    moved = picture("moved")
+    notebook_page.page.evaluate(
+        """() => { const pen = CanvasRenderingContext2D.prototype, rect = pen.rect;
+          window.rects = 0;
+          pen.rect = function (...box) { window.rects++; return rect.apply(this, box); }; }"""
+    )
+    before = moved.rev
+    moved.keys("ArrowRight")
+    notebook_page.until(lambda: moved.rev > before)
+    assert 0 < notebook_page.page.evaluate("() => window.rects") < 20  # the clipped areas
+
+
 def test_a_click_pins_and_escape_frees(picture):
     one = picture("one")
     one.point(18, rank=1, click=True)

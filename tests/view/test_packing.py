@@ -1,5 +1,6 @@
 """Does everything arrive at the place in the bytes where the browser looks for it?"""
 
+import gc
 import json
 from array import array
 
@@ -65,6 +66,17 @@ def test_a_thousand_bars_are_one_small_message_of_bytes():
     heads, numbers = pack([Panel(trace, strip=strip_for(trace))])
     assert len(numbers) < 80_000
     assert len(json.dumps(heads)) < 2_000
+
+
+def test_no_search_for_cycles_while_thousands_of_bars_are_packed():
+    trace, searches = predict(one_f_one_b(8, 96)), []
+    gc.callbacks.append(lambda phase, found: searches.append(phase))
+    try:
+        pack([Panel(trace, strip=strip_for(trace))])
+    finally:
+        gc.callbacks.pop()
+    assert searches.count("start") <= 1, "one may come right after"
+    assert gc.isenabled()
 
 
 def test_the_description_says_title_origin_and_reading():
