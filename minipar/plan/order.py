@@ -55,7 +55,8 @@ class Walk:
         for program in self.programs:
             for step in program:
                 if type(step) is Action:
-                    self.last_stage = max(self.last_stage, step.stage)
+                    if step.stage > self.last_stage:
+                        self.last_stage = step.stage
                 elif type(step) is Overlap:
                     self.last_stage = max(self.last_stage, step.forward.stage, step.backward.stage)
                 else:

@@ -10,7 +10,7 @@ import gc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from minipar.plan.actions import Action, Op, Overlap, halves, keeps
+from minipar.plan.actions import Action, Op, Overlap, keeps
 from minipar.plan.order import Walk
 from minipar.plan.schedule import Schedule
 from minipar.plan.trace import OVERLAPPED, Sample, Span, Trace
@@ -120,14 +120,12 @@ def uncollected():
 def _spans(schedule: Schedule, cost: Cost) -> list[Span]:
     hop, spans = cost.hop, []
     free = [0.0] * schedule.ranks
-    kinds = {(half.op, half.stage) for program in schedule.programs for step in program for half in halves(step)}
-    price = {kind: cost.duration(Action(kind[1], kind[0], 0)) for kind in kinds}
-    walk = Walk(schedule.programs)  # its marks: (end of the maker, its rank)
-    for rank, action, found in walk.run():
+    price: dict = {}  # (operation, stage) -> duration, asked once
+    walk = Walk(schedule.programs)  # its marks: the makers' spans
+    for rank, action, makers in walk.run():
         start = free[rank]
-        for there, maker in found:
-            if maker != rank:
-                there += hop
+        for maker in makers:
+            there = maker.end if maker.rank == rank else maker.end + hop
             if there > start:
                 start = there
         if type(action) is Overlap:
@@ -135,10 +133,13 @@ def _spans(schedule: Schedule, cost: Cost) -> list[Span]:
             spans += [Span(rank, half, start, end, OVERLAPPED) for half in action]
         else:
             stage, op, _ = action
-            end = start + price[op, stage]
+            duration = price.get((op, stage))
+            if duration is None:
+                duration = price[op, stage] = cost.duration(action)
+            end = start + duration
             spans.append(Span(rank, action, start, end))
         free[rank] = end
-        walk.mark = (end, rank)
+        walk.mark = spans[-1]
     return spans
 
 

@@ -141,9 +141,8 @@ class Panel:
             rows = (halves(self.trace, rank) for rank in ranks)
             return [[(time - start, whole * each, parked * each) for time, whole, parked in row] for row in rows]
         if self.strip.counts:
-            rows = [self.trace.in_flight(rank) for rank in ranks]
-            as_they_are = start == 0 and each == 1
-            return rows if as_they_are else [[(time - start, count * each) for time, count in row] for row in rows]
+            rows = (self.trace.in_flight(rank) for rank in ranks)
+            return [[(time - start, count * each) for time, count in row] for row in rows]
         return [
             [(time - start, *(held.get(kind, 0) for kind in self.names)) for time, held in self.trace.memory(rank)]
             for rank in ranks
