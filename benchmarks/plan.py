@@ -1,9 +1,10 @@
 """How fast are importing minipar and simulating a schedule, next to torch's own schedule simulation?
 
-    python benchmarks/plan.py > benchmarks/plan.txt
+    python -m benchmarks.plan > benchmarks/plan.txt
 
 The peer is ``torch.distributed.pipelining.schedules._simulate_comms_compute`` (private, torch 2.13), which walks the
-same GPipe order once its sends and receives are written in; writing them in is not timed, nor is our lowering.
+same GPipe order once its sends and receives are written in; writing them in is not timed, nor is our lowering. Each
+prediction is timed in an interpreter of its own.
 """
 
 import statistics
@@ -26,12 +27,22 @@ def median(call, runs: int) -> float:
     return statistics.median(times[1:])
 
 
+def in_a_fresh_interpreter(code: str) -> float:
+    """The number that some code prints in an interpreter of its own: no other run's memory lies about."""
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
 def import_time(module: str) -> float:
     """Median time of a bare import in a fresh interpreter, seconds; the interpreter's own start is not in it."""
     code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    return statistics.median(
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-        for _ in range(7)
+    return statistics.median(in_a_fresh_interpreter(code) for _ in range(7))
+
+
+def prediction(name: str, ranks: int, microbatches: int) -> float:
+    """Median time of predicting this schedule, seconds, after one run that does not count."""
+    return in_a_fresh_interpreter(
+        "import minipar; from benchmarks.plan import median; "
+        f"schedule = minipar.{name}({ranks}, {microbatches}); print(median(lambda: minipar.predict(schedule), 5))"
     )
 
 
@@ -51,13 +62,13 @@ def main() -> None:
     print(f"python {sys.version.split()[0]}; medians\n")
     print(f"import minipar                                {import_time('minipar'):8.3f} s   (aim: 0.1 s)")
     print(f"import torch, for scale                       {import_time('torch'):8.3f} s\n")
-    print(f"{'predict':8}{'actions':>12}{'minipar':>11}{'per action':>14}{'torch':>11}   ratio   aim")
-    for build in (minipar.gpipe, minipar.one_f_one_b):
+    print(f"{'predict':12}{'actions':>10}{'minipar':>11}{'per action':>14}{'torch':>11}   ratio   aim")
+    for name in ("gpipe", "one_f_one_b"):
         for ranks, microbatches, aim in SIZES:
-            schedule = build(ranks, microbatches)
-            ours = median(lambda schedule=schedule: minipar.predict(schedule), 3)
-            row = f"{schedule.name:8}{schedule.actions:12,}{ours:9.3f} s{ours / schedule.actions * 1e6:11.2f} us"
-            if build is minipar.gpipe:
+            actions = 2 * ranks * microbatches
+            ours = prediction(name, ranks, microbatches)
+            row = f"{name:12}{actions:10,}{ours:9.3f} s{ours / actions * 1e6:11.2f} us"
+            if name == "gpipe":
                 theirs = median(torch_simulation(ranks, microbatches), 3)
                 row += f"{theirs:9.3f} s{ours / theirs:8.2f}"
             else:

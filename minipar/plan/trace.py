@@ -8,6 +8,7 @@ the same type, so whatever reads a trace is blind to where it came from; ``sourc
 """
 
 import functools
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -97,9 +98,13 @@ class Trace:
                 rows[span.rank].append(span)
         return tuple(tuple(sorted(row, key=lambda span: span.start)) for row in rows)
 
+    @functools.cached_property
+    def _all(self) -> tuple[Span, ...]:
+        return tuple(itertools.chain.from_iterable(self._by_rank))
+
     def actions(self, rank: int | None = None) -> tuple[Span, ...]:
         """The spans that are actions, of one rank or of all, by start."""
-        return self._by_rank[rank] if rank is not None else tuple(span for row in self._by_rank for span in row)
+        return self._by_rank[rank] if rank is not None else self._all
 
     def order(self, rank: int) -> tuple[Action, ...]:
         """The actions of a rank in the order in which they ran."""
@@ -128,11 +133,11 @@ class Trace:
 
     def busy(self, rank: int) -> float:
         """Time this rank spent in actions; what two of them share counts once."""
-        total, until = 0.0, -math.inf
-        for span in self._by_rank[rank]:
-            total += max(0.0, span.end - max(span.start, until))
-            until = max(until, span.end)
-        return total
+        return self._busy[rank]
+
+    @functools.cached_property
+    def _busy(self) -> tuple[float, ...]:
+        return tuple(map(_covered, self._by_rank))
 
     def span(self, rank: int) -> float:
         """From this rank's first start to its last end."""
@@ -161,7 +166,7 @@ class Trace:
 
     @functools.cached_property
     def _useful(self) -> float:
-        return sum(self.busy(rank) for rank in range(self.ranks))
+        return sum(self._busy)
 
     def in_flight(self, rank: int) -> list[tuple[float, int]]:
         """(time, activations held from then on): kept from the start of F to the end of B or W; I frees nothing."""
@@ -299,6 +304,16 @@ class Trace:
         """A time of this trace in words: slots plain, seconds in milliseconds, both from the start of the step."""
         shown = time - self.start
         return f"{shown:g}" if self.unit == "slots" else f"{shown * 1000:.0f} ms"
+
+
+def _covered(row: Iterable[Span]) -> float:
+    """The time that spans in order of their starts cover together."""
+    total, until = 0.0, -math.inf
+    for _, _, start, end, _ in row:
+        if end > until:
+            total += end - (start if start > until else until)
+            until = end
+    return total
 
 
 def _within(layer: str, asked: str | None) -> bool:
