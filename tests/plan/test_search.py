@@ -31,6 +31,8 @@ def test_it_says_which_one_it_found():
     assert str(search(4, 8, SLOTS, 4)) == "27 slots, most in flight 4 4 4 4: this is ZB-H1."
     assert search(4, 8, Cost(F=1, B=2, hop=0.1), 7).known == "ZB-H2"
     assert search(4, 8, Cost(F=0.5, B=1), placement=(0, 1, 2, 3, 3, 2, 1, 0)).known == "ZB-V"
+    for cap, name in ((6, "V-Half"), (4, "V-Min")):
+        assert search(4, 8, Cost(F=0.5, B=1), cap, placement=(0, 1, 2, 3, 3, 2, 1, 0)).known == name
     new = search(4, 8, SLOTS, 2)
     assert (new.known, new.schedule.name) == ("", "found")
     assert str(new).endswith("it is in no catalogue: this order is new.")
