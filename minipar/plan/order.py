@@ -48,6 +48,7 @@ class Walk:
     position: list[int] = field(init=False)
     exists: dict = field(default_factory=dict)  # value -> its mark
     waiting: dict = field(default_factory=lambda: defaultdict(list))
+    asked: dict = field(default_factory=dict)  # rank -> what the step it waits at needs: looked up once
 
     def __post_init__(self):
         self.position = [0] * len(self.programs)
@@ -84,7 +85,7 @@ class Walk:
         exists, waiting, position, needs, gives = self.exists, self.waiting, self.position, self.needs, self.gives
         last_stage, lowered, unbuffered = self.last_stage, self.lowered, self.unbuffered
         ready = list(range(len(self.programs)))[::-1]
-        asked: dict = {}  # rank -> what the step it waits at needs: looked up once, however often it is woken
+        asked = self.asked
         while ready:
             rank = ready.pop()
             program = self.programs[rank]
@@ -118,8 +119,7 @@ class Walk:
         for rank, program in enumerate(self.programs):
             at = self.position[rank]
             if at < len(program):
-                needs = self.needs(rank, program[at]) if self.lowered else reads(program[at], self.last_stage)
-                lack = next(need for need in needs if need not in self.exists)
+                lack = next(need for need in self.asked[rank] if need not in self.exists)
                 what = lack if isinstance(lack, Value) else lack[2] if lack[0] == "arrived" else lack[0]
                 yield Stuck(rank, at, program[at], what)
 

@@ -306,3 +306,9 @@ def placed(placement: Sequence[int], microbatches: int) -> list[Schedule]:
     builds = [functools.partial(build, chunks=chunks) for build in CHUNKED.values()] if chunks > 1 else FLAT.values()
     builds = [*builds, *(V_SHAPED.values() if chunks == 2 else ())]
     return [made for build in builds if (made := build(ranks, microbatches)).placement == tuple(placement)]
+
+
+def recognised(schedule: Schedule) -> str:
+    """The name that the catalogue has for this order; "" where it has none."""
+    known = (each for each in placed(schedule.placement, schedule.microbatches) if each.programs == schedule.programs)
+    return next((each.name for each in known), "")

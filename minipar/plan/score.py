@@ -15,7 +15,7 @@ from typing import NamedTuple
 from minipar.plan.actions import B, F
 from minipar.plan.puzzle import Position, Refused, Rules, move
 from minipar.plan.schedule import Schedule
-from minipar.plan.schedules import placed
+from minipar.plan.schedules import recognised
 
 
 @dataclass(frozen=True)
@@ -76,18 +76,10 @@ def named(level: Level, position: Position) -> str:
     for known, words in level.named:
         if known.programs == position.programs:
             return f"{words}."
-    name = recognised(position)
+    name = recognised(position.schedule)
     if name:
         return f"This is {name}."
     return f"{level.solved}." if level.solved else f"This one is yours: peaks {_row(position.trace.peak_in_flight)}."
-
-
-def recognised(position: Position) -> str:
-    """The name of the catalogue's schedule that has this order; "" for none."""
-    for known in placed(position.rules.placement, position.rules.microbatches):
-        if known.programs == position.programs:
-            return known.name
-    return ""
 
 
 def own_gaps(position: Position) -> tuple[float, ...]:

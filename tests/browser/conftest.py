@@ -1,7 +1,4 @@
-"""What do the browser tests share?  One JupyterLab on a learner's copy of the lessons, and one Chromium.
-
-They run last: what fails quickly should fail first, and playwright's event loop stays out of the other tests' way.
-"""
+"""What do the browser tests share?  One JupyterLab on a learner's copy of the lessons, and one Chromium."""
 
 import shutil
 from pathlib import Path
@@ -20,11 +17,10 @@ AS_A_LEARNER = {"MINIPAR_UNATTENDED": "", "MINIPAR_PACE": ""}
 
 
 def pytest_collection_modifyitems(items):
-    """Mark this folder's tests as browser tests, and put them behind all others."""
-    ours = [item for item in items if HERE in item.path.parents]
-    for item in ours:
-        item.add_marker(pytest.mark.browser)
-    items[:] = [item for item in items if HERE not in item.path.parents] + ours
+    """Mark this folder's tests as browser tests."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +65,12 @@ def open_notebook(lab, browser, request):
     yield open_
     for page in pages:
         page.close()
+
+
+@pytest.fixture
+def page(open_notebook, request):
+    """The cells that a test file calls CELLS, open in Lab, run and drawn; fresh for each test."""
+    page = open_notebook(request.module.CELLS)
+    page.run_all()
+    page.wait_drawn()
+    return page

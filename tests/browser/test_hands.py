@@ -1,7 +1,5 @@
 """Lesson 07b's pictures in a real Lab: a list edited by keys, the switch pressed by keys and by mouse; both themes."""
 
-import pytest
-
 CELLS = [
     "import minipar\nfrom minipar.plan.waits import circle, waits\nfrom minipar.view import waits as view",
     ("who", "schedule = minipar.one_f_one_b(4, 4)\nview.waits(schedule, waits(schedule, True), (2, 3), 'who waits')"),
@@ -10,14 +8,6 @@ CELLS = [
      "view.calls([view.Call(*row) for row in rows], 'who called what')"),
     ("hands", "minipar.explore.hands(minipar.one_f_one_b(2, 2), task=minipar.explore.both_ways_pass())"),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def page(open_notebook):
-    page = open_notebook(CELLS)
-    page.run_all()
-    page.wait_drawn()
-    return page
 
 
 def test_two_actions_are_swapped_by_keys_and_both_switches_pass(page):

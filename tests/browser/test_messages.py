@@ -1,7 +1,5 @@
 """Lesson 02's explorers in a real Lab: a key moves the ring a step, alpha and beta the curve; both themes."""
 
-import pytest
-
 CELLS = [
     "import minipar\nfrom minipar.cost.machine import Link, Machine, Point\n"
     "from minipar.view.ring import matrices, ring",
@@ -12,14 +10,6 @@ CELLS = [
      "here = Machine('here', Link(5e-5, 1 / 4e9), True, points=tuple(points))\n"
      "minipar.explore.message(here, task=minipar.explore.twice_its_wait())"),
 ]  # fmt: skip
-
-
-@pytest.fixture
-def page(open_notebook):
-    page = open_notebook(CELLS)
-    page.run_all()
-    page.wait_drawn()
-    return page
 
 
 def test_the_ring_is_stepped_by_keys(page):

@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from minipar.plan.puzzle import Rules, arranged, parse, start
-from minipar.plan.schedules import gpipe, interleaved_1f1b, one_f_one_b, zb_h1, zb_h2
-from minipar.plan.score import Level, bound, early, own_gaps, recognised, score
+from minipar.plan.schedules import gpipe, interleaved_1f1b, one_f_one_b, recognised, zb_h1, zb_h2
+from minipar.plan.score import Level, bound, early, own_gaps, score
 from minipar.plan.simulate import Cost
 
 ONE = Cost(F=1, B=1)
@@ -50,7 +50,7 @@ def test_less_in_the_drawers_than_par_is_a_credit():
 def test_an_order_of_ones_own_is_said_to_be_that():
     own = parse(TWO.rules, "0F0 0F1 0F2 0F3 0B1 0B0 0B2 0B3\n1F0 1F1 1F2 1F3 1B1 1B0 1B2 1B3\n"
                            "2F0 2F1 2F2 2F3 2B1 2B0 2B2 2B3")  # fmt: skip
-    assert recognised(own) == ""
+    assert recognised(own.schedule) == ""
     assert score(TWO, own).words == "Solved in 12 slots, par is 12. This one is yours: peaks 4 4 4."
 
 
@@ -74,7 +74,7 @@ def test_a_time_under_par_is_possible_on_a_free_board():
     (zb_h1(3, 4), Rules((0, 1, 2), 4, cost=THIRDS, split=True)),
 ], ids=lambda given: getattr(given, "name", ""))  # fmt: skip
 def test_the_catalogue_is_known_by_its_order(build, rules):
-    assert recognised(arranged(rules, build.programs)) == build.name
+    assert recognised(arranged(rules, build.programs).schedule) == build.name
 
 
 def test_nothing_can_be_pulled_forward_in_par():

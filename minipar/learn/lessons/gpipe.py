@@ -9,6 +9,7 @@ from minipar.learn.lesson import Lesson, Option, Question, Results
 from minipar.learn.lessons import orders
 from minipar.learn.lessons.real_run import drawn, really, same
 from minipar.learn.verdict import Verdict, not_yet, right
+from minipar.plan.schedules import recognised
 
 BY_HAND = (3, 4)  # ranks, microbatches of the text exercise
 START = "0F0\n1F0\n2F0"
@@ -89,7 +90,7 @@ def check_mine(work) -> Verdict:
 
 def named(tried: orders.Attempt) -> str:
     """Which order of the catalogue this is; a learner's own gets its credit."""
-    name = orders.recognised(tried.schedule)
+    name = recognised(tried.schedule)
     if name == "1F1B":
         return "This is 1F1B: two lessons in one."
     return f"This is {name}." if name else "It is not in the catalogue: this order is yours."

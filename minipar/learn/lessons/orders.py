@@ -16,7 +16,6 @@ from minipar.learn.verdict import Verdict, call, not_yet
 from minipar.plan.actions import B, F
 from minipar.plan.check import problems
 from minipar.plan.schedule import Schedule, schedule
-from minipar.plan.schedules import placed
 from minipar.plan.simulate import Cost, predict
 from minipar.plan.trace import Trace
 
@@ -143,12 +142,6 @@ def longest_wait(trace: Trace) -> str:
     ]
     wait, rank, since = max(gaps, default=(0, 0, 0))
     return f"The longest wait: {trace.why_idle(rank, since)}" if wait else ""
-
-
-def recognised(made: Schedule) -> str:
-    """The catalogue's name of this order, or nothing."""
-    known = (each for each in placed(made.placement, made.microbatches) if each.programs == made.programs)
-    return next((each.name for each in known), "")
 
 
 def first_failure(work: Any, sizes: Sequence[tuple[int, int]], examine: Callable[[Attempt], str]) -> Verdict | None:
